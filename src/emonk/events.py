@@ -1,0 +1,137 @@
+"""What a session's log is made of: tagged, versioned structs.
+
+An event is written once and never changed. A reader that does not know a kind keeps it as `Opaque`.
+A field may be added with a default; any other change is a new kind.
+"""
+
+from decimal import Decimal
+from typing import Any, get_args
+
+import msgspec
+
+from emonk.messages import AssistantMessage, ToolResult, UserPart
+from emonk.records import ReplyStatus, SessionKey, Usage
+
+
+class UserSaid(msgspec.Struct, frozen=True, kw_only=True, tag="user_message", tag_field="kind"):
+    """A message of a user opens a turn."""
+
+    message_id: str
+    user_id: str
+    trace_id: str
+    parts: tuple[UserPart, ...]
+
+
+class ModelSaid(msgspec.Struct, frozen=True, kw_only=True, tag="model_message", tag_field="kind"):
+    """A model's answer to one call, whole; `cost_usd` is None when its price is not known."""
+
+    message: AssistantMessage
+    model: str
+    finish_reason: str
+    usage: Usage
+    cost_usd: Decimal | None
+
+
+class ToolReturned(msgspec.Struct, frozen=True, kw_only=True, tag="tool_result", tag_field="kind"):
+    """A tool call came to an end; `seconds` is how long it ran."""
+
+    result: ToolResult
+    seconds: float = 0.0
+
+
+class Summarised(msgspec.Struct, frozen=True, kw_only=True, tag="summary", tag_field="kind"):
+    """Stands for every event up to and including revision `cutoff`."""
+
+    text: str
+    cutoff: int
+
+
+class Interrupted(msgspec.Struct, frozen=True, kw_only=True, tag="interrupted", tag_field="kind"):
+    """A streamed answer broke off after its first delta; `text` is what was shown."""
+
+    text: str
+    code: str
+    message: str
+
+
+class StepFailed(msgspec.Struct, frozen=True, kw_only=True, tag="step_failed", tag_field="kind"):
+    """A model call gave nothing usable."""
+
+    model: str
+    code: str
+    message: str
+    usage: Usage = Usage()
+    cost_usd: Decimal | None = Decimal(0)
+
+
+class TurnFinished(msgspec.Struct, frozen=True, kw_only=True, tag="turn_finished", tag_field="kind"):
+    """A turn ended with a reply."""
+
+    message_id: str
+    status: ReplyStatus
+    steps: int
+    cost_usd: Decimal | None
+    reason: str = ""
+    text: str = ""
+
+
+class TurnCancelled(msgspec.Struct, frozen=True, kw_only=True, tag="turn_cancelled", tag_field="kind"):
+    """A turn was ended from outside before it had a reply."""
+
+    message_id: str
+    steps: int
+    cost_usd: Decimal | None
+
+
+class Opaque(msgspec.Struct, frozen=True):
+    """An event of a kind that this version does not know, as it was written."""
+
+    kind: str
+    data: dict[str, Any]
+
+
+KnownEvent = UserSaid | ModelSaid | ToolReturned | Summarised | Interrupted | StepFailed | TurnFinished | TurnCancelled
+Event = KnownEvent | Opaque
+
+
+class Logged(msgspec.Struct, frozen=True):
+    """An event in its place: `at` is UTC microseconds."""
+
+    revision: int
+    at: int
+    event: Event
+
+
+class InboxItem(msgspec.Struct, frozen=True):
+    """An event that was accepted for a session and is not yet in its log.
+
+    `message_id` names it once and for all: the same one again is a repetition.
+    """
+
+    session: SessionKey
+    message_id: str
+    user_id: str
+    event: Event
+    accepted_at: int = 0
+
+
+_KNOWN_KINDS = frozenset(str(kind.__struct_config__.tag) for kind in get_args(KnownEvent))
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(KnownEvent)
+
+
+def encode(event: Event) -> bytes:
+    """The event as JSON, its kind under `kind`."""
+    return _encoder.encode(event.data if isinstance(event, Opaque) else event)
+
+
+def decode(data: bytes) -> Event:
+    """The event that `encode` wrote, by this version or another."""
+    try:
+        return _decoder.decode(data)
+    except msgspec.ValidationError:
+        fields = msgspec.json.decode(data, type=dict[str, Any])
+        kind = str(fields.get("kind", ""))
+        if kind in _KNOWN_KINDS:
+            raise
+        return Opaque(kind, fields)

@@ -1,0 +1,25 @@
+"""Language models: one adapter per wire format, one form for all."""
+
+from emonk.models.create import create
+from emonk.models.protocol import (
+    Model,
+    ModelDelta,
+    ModelRequest,
+    ModelResponse,
+    Outcome,
+    TextDelta,
+    ThinkingDelta,
+    ToolSchema,
+)
+
+__all__ = [
+    "Model",
+    "ModelDelta",
+    "ModelRequest",
+    "ModelResponse",
+    "Outcome",
+    "TextDelta",
+    "ThinkingDelta",
+    "ToolSchema",
+    "create",
+]

@@ -1,0 +1,33 @@
+"""From a model string to an adapter."""
+
+import difflib
+
+from emonk.errors import InvalidConfig
+from emonk.models.protocol import Model
+
+PROVIDERS = ("gemini", "offline")
+
+
+def create(spec: str, *, api_key: str | None = None, base_url: str | None = None) -> Model:
+    """The model that `spec` names: `gemini:NAME` or `offline`.
+
+    Keys and endpoints that are not given come from the environment (`GEMINI_API_KEY`, `EMONK_GEMINI_BASE_URL`).
+
+    Raises:
+        InvalidConfig: no such provider, or no model name.
+        MissingCredential: the provider's key is nowhere to be found.
+    """
+    provider, _, name = spec.partition(":")
+    match provider:
+        case "offline" if not name:
+            from emonk.models.offline import OfflineModel
+
+            return OfflineModel()
+        case "gemini" if name:
+            from emonk.models.gemini import GeminiModel
+
+            return GeminiModel.from_environment(name, api_key=api_key, base_url=base_url)
+        case _:
+            near = difflib.get_close_matches(provider, PROVIDERS, 1)
+            hint = f"did you mean {near[0]}:NAME?" if near and near[0] != provider else "write gemini:NAME or offline"
+            raise InvalidConfig(f"{spec!r} names no model this version has", hint=hint)

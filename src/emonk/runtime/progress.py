@@ -1,0 +1,49 @@
+"""What a watcher of a turn sees while it runs. Deltas and notes are not kept; whole messages are in the log."""
+
+import msgspec
+
+from emonk.messages import ToolCall, ToolResult
+from emonk.records import Reply
+
+
+class MessageAccepted(msgspec.Struct, frozen=True):
+    """The message is durable."""
+
+    session_id: str
+    message_id: str
+    trace_id: str
+
+
+class ReplyDelta(msgspec.Struct, frozen=True):
+    """More of the text that the model is saying."""
+
+    text: str
+
+
+class ToolStarted(msgspec.Struct, frozen=True):
+    """A tool call begins."""
+
+    call: ToolCall
+
+
+class ToolNote(msgspec.Struct, frozen=True):
+    """A running tool says how far it is."""
+
+    call_id: str
+    text: str
+
+
+class ToolEnded(msgspec.Struct, frozen=True):
+    """A tool call came to an end; `seconds` is how long it ran."""
+
+    result: ToolResult
+    seconds: float
+
+
+class TurnReplied(msgspec.Struct, frozen=True):
+    """The turn's reply; nothing follows."""
+
+    reply: Reply
+
+
+TurnEvent = MessageAccepted | ReplyDelta | ToolStarted | ToolNote | ToolEnded | TurnReplied
