@@ -1,0 +1,52 @@
+# What there is to do: `make help`. Needs git, make, Python 3.11+ and its pip; the rest is set up in .uv and .venv.
+
+PYTHON ?= python3
+# What follows the command of `make run`, such as ARGS="--port 9000".
+ARGS ?=
+
+UV := .uv/bin/uv
+BIN := .venv/bin
+LOCK := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header
+# `make lock UPGRADE=--upgrade` takes the newest versions; without it only what pyproject.toml asks for changes.
+UPGRADE ?=
+
+# Paths and interpreters from an active environment must not leak into ours.
+unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME PYTHONPATH UV_PROJECT_ENVIRONMENT UV_SYSTEM_PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help python uv setup run test check bench lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+python:
+	@command -v "$(PYTHON)" >/dev/null || { echo "no $(PYTHON) here: install Python 3.11 or newer, or name yours: make PYTHON=..." >&2; exit 1; }
+
+setup: python ## set up .venv for development: every extra, and the tools
+	@"$(PYTHON)" scripts/setup.py dev
+
+run: python ## serve both agents on http://127.0.0.1:8080 (sets up only what that needs)
+	@"$(PYTHON)" scripts/setup.py run
+	@exec $(BIN)/emonk serve $(ARGS)
+
+test: setup ## run the tests
+	$(BIN)/pytest -n auto --ignore=tests/docs
+
+check: setup ## format, lint, types, layers, and every block of the documentation, as CI does
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/basedpyright --warnings
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/pytest -n auto tests/docs
+
+bench: setup ## print the measures, each as a ratio within one run
+	@for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python "$$benchmark" || exit 1; done
+
+lock: setup ## write the lock files anew from pyproject.toml
+	$(LOCK) $(UPGRADE) --all-extras --group dev -o requirements.lock pyproject.toml
+	$(LOCK) --group build -c requirements.lock -o requirements-run.lock pyproject.toml
+	$(LOCK) $(UPGRADE) --group bootstrap -o requirements-uv.lock
+
+clean: ## remove what setup and the tools made
+	rm -rf .uv .venv build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	find src tests scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
