@@ -1,0 +1,202 @@
+"""Python functions as tools."""
+
+import asyncio
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, update_wrapper
+from typing import Any, Generic, ParamSpec, TypeVar, overload
+
+from emonk.errors import InvalidConfig
+from emonk.records import RiskLevel
+from emonk.resilience.deadline import within
+from emonk.skills.arguments import Parameters
+from emonk.skills.protocol import Context
+from emonk.skills.result import phrase
+from emonk.skills.signature import Signature, read
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# What Gemini, OpenAI and Anthropic all accept as the name of a function.
+_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}")
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+class Tool(Generic[P, R]):
+    """A function that a model may call; calling it directly is calling the function.
+
+    Attributes:
+        name: what the model calls it.
+        triggers: phrases of users that mean this tool, with `{parameter}` placeholders.
+        declared_risk: the risk that its author stated, or None.
+        idempotent: a second call with the same arguments does no more than the first.
+        timeout: seconds, or None for the turn's own deadline.
+    """
+
+    def __init__(  # noqa: PLR0913  the decorator's own keywords
+        self,
+        function: Callable[P, R],
+        *,
+        name: str | None = None,
+        risk: RiskLevel | str | None = None,
+        idempotent: bool = False,
+        triggers: Sequence[str] = (),
+        timeout: float | None = None,
+    ) -> None:
+        self.function = function
+        self.name = tool_name(name or getattr(function, "__name__", ""))
+        self.declared_risk = None if risk is None else risk_level(risk, f"tool {self.name}")
+        self.idempotent = idempotent
+        self.triggers = (triggers,) if isinstance(triggers, str) else tuple(triggers)
+        self.timeout = timeout
+        update_wrapper(self, function, assigned=("__module__", "__name__", "__qualname__", "__doc__"), updated=())
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"Tool({self.name!r}, risk={self.risk.value!r})"
+
+    @property
+    def risk(self) -> RiskLevel:
+        """The declared risk; HIGH when none was declared."""
+        return self.declared_risk or RiskLevel.HIGH
+
+    @property
+    def description(self) -> str:
+        """The docstring without its sections."""
+        return self._signature.description
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The JSON Schema of the arguments, made when first asked for.
+
+        Raises:
+            InvalidConfig: the signature cannot be described to a model.
+        """
+        return self._signature.parameters.schema
+
+    async def run(self, arguments: Mapping[str, Any], context: Context) -> str:
+        """Validate, run, and phrase the result.
+
+        A function that is not async runs in a thread, which nothing can stop: on cancellation its result is dropped.
+
+        Raises:
+            InvalidArguments: the arguments do not fit; the hint names the right ones.
+            DeadlineExceeded: the tool's own `timeout` ran out.
+        """
+        values = self._signature.parameters.validate(arguments)
+        if self._signature.context:
+            values[self._signature.context] = context
+        if self.timeout is None:
+            return phrase(await self._call(values))
+        return phrase(await within(self.timeout, self._call(values), clock=context.clock, what=f"tool {self.name}"))
+
+    def in_skill(self, *, risk: RiskLevel | None, triggers: Sequence[str]) -> "Tool[P, R]":
+        """The same tool, with its skill's risk and triggers where it states none of its own."""
+        return Tool(
+            self.function,
+            name=self.name,
+            risk=self.declared_risk or risk,
+            idempotent=self.idempotent,
+            triggers=self.triggers or triggers,
+            timeout=self.timeout,
+        )
+
+    async def _call(self, values: dict[str, Any]) -> Any:
+        function: Callable[..., Any] = self.function
+        if inspect.iscoroutinefunction(function):
+            return await function(**values)
+        result = await asyncio.to_thread(function, **values)
+        return await result if inspect.isawaitable(result) else result
+
+    @cached_property
+    def _signature(self) -> Signature:
+        signature = read(self.function, self.name)
+        check_triggers(self.name, self.triggers, signature.parameters)
+        return signature
+
+
+@overload
+def tool(function: Callable[P, R], /) -> Tool[P, R]: ...
+
+
+@overload
+def tool(
+    *,
+    name: str | None = None,
+    risk: RiskLevel | str | None = None,
+    idempotent: bool = False,
+    triggers: Sequence[str] = (),
+    timeout: float | None = None,
+) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
+
+
+def tool(  # noqa: PLR0913  each keyword is one fact about the tool
+    function: Callable[P, R] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    risk: RiskLevel | str | None = None,
+    idempotent: bool = False,
+    triggers: Sequence[str] = (),
+    timeout: float | None = None,
+) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
+    """Make a function a tool; its signature and Google-style docstring become the schema.
+
+    A first parameter annotated `Context` receives the call's context and is hidden from the model.
+
+    Args:
+        function: the function, when the decorator is used bare.
+        name: what the model calls it; the function's own name by default.
+        risk: `low`, `medium` or `high`; a tool that does not say is `high`.
+        idempotent: a second call with the same arguments does no more than the first.
+        triggers: phrases of users that mean this tool, with `{parameter}` placeholders.
+        timeout: seconds that one call may take.
+
+    Raises:
+        InvalidConfig: the name or the risk cannot be used.
+    """
+
+    def make(wrapped: Callable[P, R]) -> Tool[P, R]:
+        return Tool(wrapped, name=name, risk=risk, idempotent=idempotent, triggers=triggers, timeout=timeout)
+
+    return make if function is None else make(function)
+
+
+def tool_name(name: str) -> str:
+    """The name, if every provider accepts it.
+
+    Raises:
+        InvalidConfig: it is empty, too long or has other characters.
+    """
+    if _NAME.fullmatch(name):
+        return name
+    raise InvalidConfig(
+        f"{name!r} cannot be the name of a tool", hint="1-64 ASCII letters, digits, _ and -, not a digit first"
+    )
+
+
+def risk_level(risk: str, where: str) -> RiskLevel:
+    """The risk that a word names.
+
+    Raises:
+        InvalidConfig: it names none.
+    """
+    try:
+        return RiskLevel(risk)
+    except ValueError as error:
+        raise InvalidConfig(f"{where}: {risk!r} is no risk", hint="low, medium or high") from error
+
+
+def check_triggers(tool: str, triggers: Sequence[str], parameters: Parameters) -> None:
+    """Every placeholder must name a parameter.
+
+    Raises:
+        InvalidConfig: one does not.
+    """
+    for trigger in triggers:
+        for name in _PLACEHOLDER.findall(trigger):
+            if name not in parameters.schema["properties"]:
+                raise InvalidConfig(f"tool {tool}: trigger {trigger!r} names no parameter {name!r}")
