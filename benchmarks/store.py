@@ -1,0 +1,136 @@
+"""What a durable commit costs: `python benchmarks/store.py` prints one JSON object.
+
+CPU is that of the whole process, both threads, user and system.
+"""
+
+import asyncio
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from emonk.events import InboxItem, ToolReturned, UserSaid
+from emonk.ids import trace_id, uuid7
+from emonk.messages import Text, ToolResult
+from emonk.records import Lease, Owner, Reply, SessionKey
+from emonk.store.connect import connect
+from emonk.store.owners import enlist
+from emonk.store.protocol import Append, Claimed, Finish, Release, Store
+
+LONE, SESSIONS, APPENDS, SHORT, LONG = 1000, 100, 40, 10, 10_000
+EVENT = ToolReturned(result=ToolResult("call-1", "get_weather", "18 degrees, light rain. " * 10), seconds=0.1)
+
+
+async def main() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        store = await connect(f"sqlite:///{Path(directory) / 'bench.db'}")
+        owner = enlist()
+        report = {
+            "sqlite_cpu_ms_per_lone_append": round(await lone(store, owner), 3),
+            "sqlite_cpu_ms_per_turn_of_4_commits": round(await turns(store, owner), 3),
+            **await crowd(store, owner),
+            **await growth(store, owner),
+        }
+        await store.aclose()
+    print(json.dumps(report, indent=2))
+
+
+async def lone(store: Store, owner: Owner) -> float:
+    lease, revision = await begin(store, owner, "lone")
+    started = time.process_time()
+    for _ in range(LONE):
+        revision = await store.commit((Append((EVENT,)),), fence=lease, expected_revision=revision)
+    return (time.process_time() - started) * 1000 / LONE
+
+
+async def turns(store: Store, owner: Owner) -> float:
+    """Accepted and claimed, the model's call, the tool's result, the reply."""
+    await turn(store, owner, "turns")
+    started = time.process_time()
+    for number in range(LONE // 4):
+        await turn(store, owner, f"turns-{number % 50}")
+    return (time.process_time() - started) * 1000 / (LONE // 4)
+
+
+async def turn(store: Store, owner: Owner, name: str) -> None:
+    claimed = await accept(store, owner, name)
+    lease, revision = claimed.lease, claimed.revision
+    for _ in range(2):
+        revision = await store.commit((Append((EVENT,)),), fence=lease, expected_revision=revision)
+    reply = Reply(text="18", status="done", session_id=name, message_id=claimed.item.message_id, trace_id="")
+    await store.commit((Append((EVENT,)), Finish(reply), Release()), fence=lease, expected_revision=revision)
+
+
+async def crowd(store: Store, owner: Owner) -> dict[str, float]:
+    held = [await begin(store, owner, f"crowd-{number}") for number in range(SESSIONS)]
+
+    async def work(lease: Lease, revision: int) -> None:
+        for _ in range(APPENDS):
+            revision = await store.commit((Append((EVENT,)),), fence=lease, expected_revision=revision)
+
+    cpu, wall = time.process_time(), time.perf_counter()
+    await asyncio.gather(*(work(lease, revision) for lease, revision in held))
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    return {
+        "sqlite_appends_per_second_100_sessions": round(SESSIONS * APPENDS / wall),
+        "sqlite_cpu_ms_per_append_100_sessions": round(cpu * 1000 / (SESSIONS * APPENDS), 3),
+    }
+
+
+async def growth(store: Store, owner: Owner) -> dict[str, float]:
+    """The same append and the same listing at both lengths, in turns, so that noise hits both alike."""
+    short, long = await begin(store, owner, "short"), await begin(store, owner, "long")
+    for name, (lease, revision), length in (("short", short, SHORT), ("long", long, LONG)):
+        revision = await store.commit((Append((EVENT,) * length),), fence=lease, expected_revision=revision)
+        short, long = ((lease, revision), long) if name == "short" else (short, (lease, revision))
+    appends = await paired(appending(store, *short), appending(store, *long))
+    opens = await paired(lambda: opening(store, "short", SHORT), lambda: opening(store, "long", LONG))
+    return {"sqlite_append_10000_to_10": appends, "sqlite_open_10000_to_10": opens}
+
+
+def appending(store: Store, lease: Lease, revision: int) -> Callable[[], Awaitable[object]]:
+    state = revision
+
+    async def append() -> None:
+        nonlocal state
+        state = await store.commit((Append((EVENT,)),), fence=lease, expected_revision=state)
+
+    return append
+
+
+async def opening(store: Store, name: str, length: int) -> None:
+    """What a turn reads whose summary covers all but the last few events."""
+    events = await store.read(SessionKey("bench", name), after=length)
+    assert events
+
+
+async def paired(one: Callable[[], Awaitable[object]], other: Callable[[], Awaitable[object]]) -> float:
+    ratios: list[float] = []
+    for _ in range(15):
+        costs: list[float] = []
+        for run in (one, other):
+            started = time.process_time()
+            for _ in range(20):
+                await run()
+            costs.append(time.process_time() - started)
+        ratios.append(costs[1] / costs[0])
+    return round(statistics.median(ratios), 2)
+
+
+async def begin(store: Store, owner: Owner, name: str) -> tuple[Lease, int]:
+    claimed = await accept(store, owner, name)
+    return claimed.lease, claimed.revision
+
+
+async def accept(store: Store, owner: Owner, name: str) -> Claimed:
+    event = UserSaid(message_id=uuid7(), user_id="u1", trace_id=trace_id(), parts=(Text("Weather in Paris?"),))
+    item = InboxItem(SessionKey("bench", name), event.message_id, "u1", event)
+    accepted = await store.accept(item, owner=owner)
+    assert accepted.claimed is not None
+    return accepted.claimed
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

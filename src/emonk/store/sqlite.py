@@ -1,0 +1,170 @@
+"""The store on one SQLite file: what a machine needs that has nothing else."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from emonk.clock import Clock, timestamp
+from emonk.errors import EmonkError, Unavailable
+from emonk.events import InboxItem, Logged, encode
+from emonk.records import Lease, Owner, Reply, SessionKey
+from emonk.store import sqlite_inbox, sqlite_listing, sqlite_log
+from emonk.store.protocol import Accepted, Claimed, Operation, SessionInfo
+from emonk.store.sqlite_file import BUSY_SECONDS, explain, open_reader, open_writer
+from emonk.store.writer import TransactionThread, Work
+
+T = TypeVar("T")
+Closing = Callable[[], bool]
+
+
+class SqliteFile:
+    """One file, its writing thread and its reading thread, shared by all who hold it in this process."""
+
+    def __init__(self, path: Path, clock: Clock, *, busy_seconds: float = BUSY_SECONDS) -> None:
+        self.path = path
+        self.clock = clock
+        self._writer = TransactionThread(
+            lambda: open_writer(path, busy_seconds=busy_seconds),
+            self._explain,
+            begin="BEGIN IMMEDIATE",
+            name="emonk-writer",
+        )
+        self._reader = TransactionThread(
+            lambda: open_reader(path, busy_seconds=busy_seconds), self._explain, begin="BEGIN", name="emonk-reader"
+        )
+
+    def write(self, work: Work[T]) -> asyncio.Future[T]:
+        """Run a job that is answered once it is durable."""
+        return self._writer.submit(work)
+
+    def read(self, work: Work[T]) -> asyncio.Future[T]:
+        """Run a job that only reads; it sees every write that was answered before."""
+        return self._reader.submit(work)
+
+    async def ready(self) -> None:
+        """Wait until the file is open and its schema current."""
+        await self._writer.submit(_nothing)
+
+    async def aclose(self) -> None:
+        """Finish what was handed over, then close."""
+        await self._reader.aclose()
+        await self._writer.aclose()
+
+    def _explain(self, error: sqlite3.Error) -> EmonkError:
+        return explain(error, self.path)
+
+
+class SqliteStore:
+    """A holder's view of a `SqliteFile`; `closing` says whether it was the last holder."""
+
+    def __init__(self, file: SqliteFile, closing: Closing) -> None:
+        self._file = file
+        self._clock = file.clock
+        self._closing = closing
+        self._closed = False
+
+    async def accept(self, item: InboxItem, *, owner: Owner | None = None) -> Accepted:
+        data, clock = encode(item.event), self._clock
+        granted: list[Lease] = []
+
+        def work(connection: sqlite3.Connection) -> Accepted:
+            accepted = sqlite_inbox.accept(connection, item, data, owner, timestamp(clock))
+            granted[:] = [accepted.claimed.lease] if accepted.claimed else []
+            return accepted
+
+        return await self._claiming(work, granted)
+
+    async def claim(self, session: SessionKey, owner: Owner) -> Claimed | None:
+        clock = self._clock
+        granted: list[Lease] = []
+
+        def work(connection: sqlite3.Connection) -> Claimed | None:
+            claimed = sqlite_inbox.claim(connection, session, owner, timestamp(clock))
+            granted[:] = [claimed.lease] if claimed else []
+            return claimed
+
+        return await self._claiming(work, granted)
+
+    async def commit(self, operations: Sequence[Operation], *, fence: Lease, expected_revision: int) -> int:
+        made, clock = sqlite_log.change(operations, expected_revision), self._clock
+        return await self._write(
+            lambda connection: sqlite_log.commit(connection, made, fence, expected_revision, timestamp(clock))
+        )
+
+    async def renew(self, lease: Lease) -> Lease:
+        clock = self._clock
+        return await self._write(lambda connection: sqlite_log.renew(connection, lease, timestamp(clock)))
+
+    async def reply(self, session: SessionKey, message_id: str) -> Reply | None:
+        return await self._read(lambda connection: sqlite_inbox.reply(connection, session, message_id))
+
+    async def due(self, agent: str, *, limit: int = 100) -> list[SessionKey]:
+        clock = self._clock
+        return await self._read(lambda connection: sqlite_inbox.due(connection, agent, limit, timestamp(clock)))
+
+    async def read(self, session: SessionKey, *, after: int = 0, limit: int | None = None) -> list[Logged]:
+        def work(connection: sqlite3.Connection) -> list[Logged]:
+            row = sqlite_log.find(connection, session)
+            return [] if row is None else sqlite_log.read(connection, row.number, after, limit)
+
+        return await self._read(work)
+
+    async def session(self, session: SessionKey) -> SessionInfo | None:
+        return await self._read(lambda connection: sqlite_listing.session(connection, session))
+
+    async def sessions(
+        self, *, agent: str | None = None, user_id: str | None = None, limit: int = 50, before: int | None = None
+    ) -> list[SessionInfo]:
+        return await self._read(lambda connection: sqlite_listing.sessions(connection, agent, user_id, limit, before))
+
+    async def aclose(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._closing():
+            await self._file.aclose()
+
+    def _write(self, work: Work[T]) -> asyncio.Future[T]:
+        self._open()
+        return self._file.write(work)
+
+    def _read(self, work: Work[T]) -> asyncio.Future[T]:
+        self._open()
+        return self._file.read(work)
+
+    def _open(self) -> None:
+        if self._closed:
+            raise Unavailable("The store is closed", code="store_closed")
+
+    async def _claiming(self, work: Work[T], granted: list[Lease]) -> T:
+        """A caller that was cancelled meanwhile cannot use its lease, so it is given back at once."""
+        answer = self._write(work)
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            self._give_back(granted)
+            raise
+
+    def _give_back(self, granted: list[Lease]) -> None:
+        """Runs after the claiming job, since jobs run in order; only then is it known what was granted."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            for lease in granted:
+                sqlite_log.release(connection, lease)
+
+        try:
+            self._write(work).add_done_callback(_ignore_error)
+        except Unavailable:  # closed meanwhile: the lease expires by itself
+            return
+
+
+def _nothing(_connection: sqlite3.Connection) -> None:
+    """A job that only shows that the file is open."""
+
+
+def _ignore_error(answer: asyncio.Future[None]) -> None:
+    """Nobody waits for it: a lease that could not be given back expires by itself."""
+    if not answer.cancelled():
+        answer.exception()

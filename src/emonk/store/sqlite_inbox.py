@@ -1,0 +1,165 @@
+"""The inbox of a SQLite store, and who gets the next turn. Every function is part of the caller's transaction."""
+
+import sqlite3
+from typing import NamedTuple
+
+import msgspec
+
+from emonk.events import Event, InboxItem, Logged, UserSaid
+from emonk.messages import Text
+from emonk.records import Lease, Owner, Reply, SessionKey
+from emonk.store.owners import is_dead
+from emonk.store.protocol import INBOX_LIMIT, Accepted, Claimed
+from emonk.store.sqlite_log import LEASE_MICROSECONDS, SessionRow, append, find, read
+
+TITLE_LENGTH = 80
+_owner_encoder = msgspec.json.Encoder()
+_owner_decoder = msgspec.json.Decoder(Owner)
+_reply_decoder = msgspec.json.Decoder(Reply)
+
+_BEGIN = """INSERT INTO sessions (agent, session_id, created_at, last_active) VALUES (?, ?, ?, ?)
+    RETURNING number"""
+_JOIN = "INSERT OR IGNORE INTO participants (session, user_id) VALUES (?, ?)"
+_STATE = """SELECT count(*), count(revision), (SELECT number FROM inbox WHERE session = ?1 AND message_id = ?2)
+    FROM inbox WHERE session = ?1 AND reply IS NULL"""
+_PUT = "INSERT INTO inbox (session, message_id, user_id, accepted_at, event, revision) VALUES (?, ?, ?, ?, ?, ?)"
+_NEXT = """SELECT number, message_id, user_id, accepted_at, event, revision FROM inbox
+    WHERE session = ? AND reply IS NULL ORDER BY number LIMIT 1"""
+_TAKE = "UPDATE inbox SET event = NULL, revision = ? WHERE number = ?"
+_TAKEN = """UPDATE sessions SET revision = ?, fence = ?, owner = ?, expires = ?,
+    message_count = message_count + ?, title = ?, last_active = ? WHERE number = ?"""
+_REPLY = "SELECT reply FROM inbox WHERE number = ?"
+_REPLY_TO = """SELECT inbox.reply FROM inbox JOIN sessions ON sessions.number = inbox.session
+    WHERE agent = ? AND session_id = ? AND message_id = ?"""
+_DUE = """SELECT session_id, owner, expires FROM inbox JOIN sessions ON sessions.number = inbox.session
+    WHERE reply IS NULL AND agent = ? GROUP BY inbox.session ORDER BY min(inbox.number)"""
+
+
+class _Next(NamedTuple):
+    """The oldest unfinished item: in the log at `revision`, or still waiting with its `event`."""
+
+    number: int
+    message_id: str
+    user_id: str
+    accepted_at: int
+    event: bytes | None
+    revision: int | None
+
+
+def accept(connection: sqlite3.Connection, item: InboxItem, data: bytes, owner: Owner | None, now: int) -> Accepted:
+    """Put the item, encoded as `data`, into the inbox; see `Store.accept`."""
+    row = find(connection, item.session)
+    unfinished = 0
+    if row is None:
+        row = _begin(connection, item.session, now)
+    else:
+        unfinished, taken, earlier = connection.execute(_STATE, (row.number, item.message_id)).fetchone()
+        if earlier is not None:
+            return _repeated(connection, row, earlier, owner, now)
+        if unfinished - taken >= INBOX_LIMIT:
+            return Accepted("full")
+    connection.execute(_JOIN, (row.number, item.user_id))
+    kept = _Next(0, item.message_id, item.user_id, now, data, None)
+    if owner is None or unfinished or not _available(row, now):
+        _put(connection, row.number, kept, None)
+        return Accepted("new")
+    _put(connection, row.number, kept, row.revision + 1)
+    append(connection, row.number, row.revision, (data,), now)
+    return Accepted("new", claimed=_grant(connection, row, kept, owner, now))
+
+
+def claim(connection: sqlite3.Connection, session: SessionKey, owner: Owner, now: int) -> Claimed | None:
+    """Give the owner the next turn; see `Store.claim`."""
+    row = find(connection, session)
+    if row is None or not _available(row, now):
+        return None
+    item = _next(connection, row.number)
+    return None if item is None else _take(connection, row, item, owner, now)
+
+
+def reply(connection: sqlite3.Connection, session: SessionKey, message_id: str) -> Reply | None:
+    """The reply to a message, or None."""
+    found = connection.execute(_REPLY_TO, (session.agent, session.session_id, message_id)).fetchone()
+    return None if found is None or found[0] is None else _reply_decoder.decode(found[0])
+
+
+def due(connection: sqlite3.Connection, agent: str, limit: int, now: int) -> list[SessionKey]:
+    """Sessions whose turn can be claimed, oldest item first."""
+    sessions: list[SessionKey] = []
+    for session_id, owner, expires in connection.execute(_DUE, (agent,)):
+        if len(sessions) >= limit:
+            break
+        if _lapsed(owner, expires, now):
+            sessions.append(SessionKey(agent, session_id))
+    return sessions
+
+
+def title_of(event: Event) -> str:
+    """The start of what the user said, on one line; empty for other events."""
+    if not isinstance(event, UserSaid):
+        return ""
+    words = " ".join(part.text for part in event.parts if isinstance(part, Text)).split()
+    title = " ".join(words)
+    return title if len(title) <= TITLE_LENGTH else title[: TITLE_LENGTH - 1].rstrip() + "…"
+
+
+def _begin(connection: sqlite3.Connection, session: SessionKey, now: int) -> SessionRow:
+    number: int = connection.execute(_BEGIN, (session.agent, session.session_id, now, now)).fetchall()[0][0]
+    return SessionRow(session, number, revision=0, cutoff=0, fence=0, owner=None, expires=0, title="")
+
+
+def _put(connection: sqlite3.Connection, session: int, item: _Next, revision: int | None) -> None:
+    event = item.event if revision is None else None
+    connection.execute(_PUT, (session, item.message_id, item.user_id, item.accepted_at, event, revision))
+
+
+def _repeated(connection: sqlite3.Connection, row: SessionRow, number: int, owner: Owner | None, now: int) -> Accepted:
+    (stored,) = connection.execute(_REPLY, (number,)).fetchone()
+    if stored is not None:
+        return Accepted("repeated", _reply_decoder.decode(stored))
+    item = _next(connection, row.number)
+    if owner is None or item is None or item.number != number or not _available(row, now):
+        return Accepted("repeated")
+    return Accepted("repeated", claimed=_take(connection, row, item, owner, now))
+
+
+def _next(connection: sqlite3.Connection, session: int) -> _Next | None:
+    """Items are taken in the order of acceptance, so the one that was begun is the oldest one."""
+    found = connection.execute(_NEXT, (session,)).fetchone()
+    return None if found is None else _Next(*found)
+
+
+def _available(row: SessionRow, now: int) -> bool:
+    return _lapsed(row.owner, row.expires, now)
+
+
+def _lapsed(owner: bytes | None, expires: int, now: int) -> bool:
+    return owner is None or expires <= now or is_dead(_owner_decoder.decode(owner))
+
+
+def _take(connection: sqlite3.Connection, row: SessionRow, item: _Next, owner: Owner, now: int) -> Claimed:
+    if item.event is not None:
+        append(connection, row.number, row.revision, (item.event,), now)
+        connection.execute(_TAKE, (row.revision + 1, item.number))
+    return _grant(connection, row, item, owner, now)
+
+
+def _grant(connection: sqlite3.Connection, row: SessionRow, item: _Next, owner: Owner, now: int) -> Claimed:
+    """The lease, with the log as it is now that the item's event is in it."""
+    resumed = item.revision is not None
+    begun = item.revision or row.revision + 1
+    logged = read(connection, row.number, row.cutoff)
+    event = _event_at(connection, row, begun, logged)
+    lease = Lease(row.session, owner, row.fence + 1, now + LEASE_MICROSECONDS)
+    revision, title = max(row.revision, begun), row.title or title_of(event)
+    values = (revision, lease.fence, _owner_encoder.encode(owner), lease.expires, not resumed, title, now, row.number)
+    connection.execute(_TAKEN, values)
+    kept = InboxItem(row.session, item.message_id, item.user_id, event, item.accepted_at)
+    return Claimed(lease, kept, revision, tuple(logged), resumed)
+
+
+def _event_at(connection: sqlite3.Connection, row: SessionRow, revision: int, logged: list[Logged]) -> Event:
+    """A summary may have covered the event of a turn that is still running."""
+    if revision > row.cutoff:
+        return logged[revision - row.cutoff - 1].event
+    return read(connection, row.number, revision - 1, 1)[0].event

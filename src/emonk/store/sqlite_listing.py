@@ -1,0 +1,53 @@
+"""Listings of a SQLite store's sessions. Every function is part of the caller's transaction."""
+
+import sqlite3
+from collections.abc import Iterable
+
+import msgspec
+
+from emonk.records import SessionKey
+from emonk.store.protocol import SessionInfo
+
+_users = msgspec.json.Decoder(tuple[str, ...])
+_COLUMNS = """SELECT agent, session_id, created_at, last_active, revision, message_count,
+    (SELECT json_group_array(user_id) FROM participants WHERE session = number), title FROM sessions"""
+_ONE = f"{_COLUMNS} WHERE agent = ? AND session_id = ?"
+_PAGE = f"""{_COLUMNS} WHERE last_active < ifnull(?1, 9223372036854775807) AND (?2 IS NULL OR agent = ?2)
+    ORDER BY last_active DESC, number DESC"""
+_PAGE_OF_USER = f"""{_COLUMNS} WHERE last_active < ifnull(?1, 9223372036854775807) AND (?2 IS NULL OR agent = ?2)
+    AND number IN (SELECT session FROM participants WHERE user_id = ?3)
+    ORDER BY last_active DESC, number DESC"""  # noqa: S608 - joins constants
+
+_Row = tuple[str, str, int, int, int, int, str, str]
+
+
+def session(connection: sqlite3.Connection, key: SessionKey) -> SessionInfo | None:
+    """One session, or None."""
+    row = connection.execute(_ONE, (key.agent, key.session_id)).fetchone()
+    return None if row is None else _info(row)
+
+
+def sessions(
+    connection: sqlite3.Connection, agent: str | None, user_id: str | None, limit: int, before: int | None
+) -> list[SessionInfo]:
+    """A page of sessions; see `Store.sessions`."""
+    if user_id is None:
+        return _page(connection.execute(_PAGE, (before, agent)), limit)
+    return _page(connection.execute(_PAGE_OF_USER, (before, agent, user_id)), limit)
+
+
+def _page(rows: Iterable[_Row], limit: int) -> list[SessionInfo]:
+    """The next page begins before the last one's time, so sessions of the very same microsecond stay together."""
+    page: list[SessionInfo] = []
+    for row in rows:
+        info = _info(row)
+        if len(page) >= limit and (not page or info.last_active != page[-1].last_active):
+            break
+        page.append(info)
+    return page
+
+
+def _info(row: _Row) -> SessionInfo:
+    agent, session_id, created_at, last_active, revision, message_count, users, title = row
+    key = SessionKey(agent, session_id)
+    return SessionInfo(key, created_at, last_active, revision, message_count, _users.decode(users), title)

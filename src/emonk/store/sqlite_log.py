@@ -1,0 +1,146 @@
+"""The event log of a SQLite store and its one writer. Every function is part of the caller's transaction."""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from emonk.clock import MICROSECONDS
+from emonk.errors import InvalidConfig, StaleSession
+from emonk.events import Logged, Summarised, decode, encode
+from emonk.records import Lease, SessionKey
+from emonk.store.protocol import LEASE_SECONDS, Append, Finish, Operation, Release
+
+LEASE_MICROSECONDS = int(LEASE_SECONDS * MICROSECONDS)
+_REVISIONS = 1 << 32
+_json = msgspec.json.Encoder()
+
+_FIND = """SELECT number, revision, cutoff, fence, owner, expires, title FROM sessions
+    WHERE agent = ? AND session_id = ?"""
+_APPEND = "INSERT INTO events (place, at, data) VALUES (?, ?, ?)"
+_READ = "SELECT place, at, data FROM events WHERE place > ? AND place < ? ORDER BY place LIMIT ?"
+_ADVANCE = """UPDATE sessions SET revision = ?, cutoff = ifnull(?, cutoff), owner = iif(?, NULL, owner)
+    WHERE agent = ? AND session_id = ? AND fence = ? AND revision = ? AND owner IS NOT NULL
+    RETURNING number"""
+_TOUCH = "UPDATE sessions SET last_active = ? WHERE number = ?"
+_FINISH = """UPDATE inbox SET reply = ?
+    WHERE session = ? AND message_id = ? AND revision IS NOT NULL AND reply IS NULL"""
+_RENEW = """UPDATE sessions SET expires = ?
+    WHERE agent = ? AND session_id = ? AND fence = ? AND owner IS NOT NULL"""
+_RELEASE = "UPDATE sessions SET owner = NULL WHERE agent = ? AND session_id = ? AND fence = ?"
+
+
+class SessionRow(NamedTuple):
+    """What decides who may write to a session, and where."""
+
+    session: SessionKey
+    number: int
+    revision: int
+    cutoff: int
+    fence: int
+    owner: bytes | None
+    expires: int
+    title: str
+
+
+class Change(msgspec.Struct, frozen=True):
+    """Operations, encoded before they are handed to the writer."""
+
+    events: tuple[bytes, ...]
+    cutoff: int | None
+    reply: bytes | None
+    message_id: str
+    release: bool
+
+
+def change(operations: Sequence[Operation], revision: int) -> Change:
+    """What the operations come to on top of `revision`.
+
+    Raises:
+        ValueError: they are in no order that has a meaning.
+    """
+    events: list[bytes] = []
+    cutoff = reply = None
+    message_id, release = "", False
+    for operation in operations:
+        if release:
+            raise ValueError("Release must be the last operation")
+        match operation:
+            case Append():
+                for event in operation.events:
+                    events.append(encode(event))
+                    if isinstance(event, Summarised):
+                        cutoff = min(event.cutoff, revision + len(events) - 1)
+            case Finish():
+                if reply is not None:
+                    raise ValueError("A commit finishes one turn")
+                reply, message_id = _json.encode(operation.reply), operation.reply.message_id
+            case Release():
+                release = True
+    return Change(tuple(events), cutoff, reply, message_id, release)
+
+
+def find(connection: sqlite3.Connection, session: SessionKey) -> SessionRow | None:
+    """The session's row, or None."""
+    row = connection.execute(_FIND, (session.agent, session.session_id)).fetchone()
+    return None if row is None else SessionRow(session, *row)
+
+
+def commit(connection: sqlite3.Connection, made: Change, fence: Lease, expected_revision: int, now: int) -> int:
+    """Apply the change; see `Store.commit`."""
+    session, revision = fence.session, expected_revision + len(made.events)
+    values = (revision, made.cutoff, made.release, session.agent, session.session_id, fence.fence, expected_revision)
+    rows = connection.execute(_ADVANCE, values).fetchall()
+    if not rows:
+        raise _stale(connection, fence, expected_revision)
+    number: int = rows[0][0]
+    append(connection, number, expected_revision, made.events, now)
+    if made.reply is not None:
+        if connection.execute(_FINISH, (made.reply, number, made.message_id)).rowcount != 1:
+            raise StaleSession(f"Message {made.message_id} of session {session.session_id} is not being answered")
+        connection.execute(_TOUCH, (now, number))
+    return revision
+
+
+def append(connection: sqlite3.Connection, number: int, revision: int, events: Iterable[bytes], now: int) -> None:
+    """Add encoded events after `revision`."""
+    for place, data in enumerate(events, number * _REVISIONS + revision + 1):
+        connection.execute(_APPEND, (place, now, data))
+
+
+def renew(connection: sqlite3.Connection, lease: Lease, now: int) -> Lease:
+    """Move the expiry; see `Store.renew`."""
+    expires = now + LEASE_MICROSECONDS
+    session = lease.session
+    values = (expires, session.agent, session.session_id, lease.fence)
+    if connection.execute(_RENEW, values).rowcount != 1:
+        raise StaleSession(f"Session {session.session_id} is not held any more", hint="another writer took it over")
+    return msgspec.structs.replace(lease, expires=expires)
+
+
+def release(connection: sqlite3.Connection, lease: Lease) -> None:
+    """Give the lease back if it is still held."""
+    connection.execute(_RELEASE, (lease.session.agent, lease.session.session_id, lease.fence))
+
+
+def read(connection: sqlite3.Connection, number: int, after: int, limit: int | None = None) -> list[Logged]:
+    """The session's log from the revision after `after`."""
+    start = number * _REVISIONS
+    rows = connection.execute(_READ, (start + after, start + _REVISIONS, -1 if limit is None else limit))
+    return [_logged(place - start, at, data) for place, at, data in rows]
+
+
+def _logged(revision: int, at: int, data: bytes) -> Logged:
+    try:
+        return Logged(revision, at, decode(data))
+    except msgspec.DecodeError as error:
+        raise InvalidConfig(f"Event {revision} of a session cannot be read: {error}") from error
+
+
+def _stale(connection: sqlite3.Connection, fence: Lease, expected_revision: int) -> StaleSession:
+    name = fence.session.session_id
+    row = find(connection, fence.session)
+    if row is None or row.owner is None or row.fence != fence.fence:
+        return StaleSession(f"Session {name} is not held any more", hint="another writer took it over")
+    return StaleSession(f"Session {name} is at revision {row.revision}, not {expected_revision}")

@@ -1,0 +1,101 @@
+"""The tables of a SQLite store, and how a file of an earlier version becomes one of this.
+
+An event's place is `session number << 32 | revision`: one B-tree, in the order in which a session is read,
+where an append costs the same after ten events as after ten thousand.
+An inbox item waits while `revision` is null, is taken once its event lies in the log at `revision`,
+and is done with `reply`.
+"""
+
+import sqlite3
+from pathlib import Path
+
+from emonk.errors import InvalidConfig
+
+APPLICATION_ID = 0x656D6F6E  # "emon", so that another program's database is not taken for ours
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE sessions (
+            number INTEGER PRIMARY KEY,
+            agent TEXT NOT NULL,
+            session_id TEXT NOT NULL,
+            created_at INTEGER NOT NULL,
+            last_active INTEGER NOT NULL,
+            revision INTEGER NOT NULL DEFAULT 0,
+            cutoff INTEGER NOT NULL DEFAULT 0,
+            message_count INTEGER NOT NULL DEFAULT 0,
+            title TEXT NOT NULL DEFAULT '',
+            fence INTEGER NOT NULL DEFAULT 0,
+            owner BLOB,
+            expires INTEGER NOT NULL DEFAULT 0,
+            UNIQUE (agent, session_id)
+        ) STRICT""",
+        "CREATE INDEX sessions_by_activity ON sessions (last_active)",
+        """CREATE TABLE participants (
+            session INTEGER NOT NULL REFERENCES sessions,
+            user_id TEXT NOT NULL,
+            PRIMARY KEY (session, user_id)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX participants_by_user ON participants (user_id, session)",
+        """CREATE TABLE events (
+            place INTEGER PRIMARY KEY,
+            at INTEGER NOT NULL,
+            data BLOB NOT NULL
+        ) STRICT""",
+        """CREATE TABLE inbox (
+            number INTEGER PRIMARY KEY,
+            session INTEGER NOT NULL REFERENCES sessions,
+            message_id TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            accepted_at INTEGER NOT NULL,
+            event BLOB,
+            revision INTEGER,
+            reply BLOB,
+            UNIQUE (session, message_id)
+        ) STRICT""",
+        "CREATE INDEX inbox_open ON inbox (session, number) WHERE reply IS NULL",
+    ),
+)
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the file to this version's schema, in one transaction that also proves it can be written.
+
+    Raises:
+        InvalidConfig: a newer emonk or another program wrote it.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = _version(connection, path)
+        if version < len(MIGRATIONS):
+            _upgrade(connection, version)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    version = _number(connection, "PRAGMA user_version")
+    application = _number(connection, "PRAGMA application_id")
+    if application != APPLICATION_ID and (application or _number(connection, "SELECT count(*) FROM sqlite_schema")):
+        raise InvalidConfig(f"{path} is the database of another program", hint="name another file in the store's URL")
+    if version > len(MIGRATIONS):
+        raise InvalidConfig(
+            f"{path} was written by a newer emonk (schema {version}, this one knows {len(MIGRATIONS)})",
+            hint="upgrade emonk, or name another file in the store's URL",
+        )
+    return version
+
+
+def _upgrade(connection: sqlite3.Connection, version: int) -> None:
+    for statements in MIGRATIONS[version:]:
+        for statement in statements:
+            connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+def _number(connection: sqlite3.Connection, query: str) -> int:
+    return int(connection.execute(query).fetchone()[0])

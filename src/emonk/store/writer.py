@@ -1,0 +1,198 @@
+"""A thread with its own connection, which puts whatever has gathered meanwhile into one transaction.
+
+A durable commit costs a flush of the disk. While one is under way, the next jobs gather and
+share the following one, so that a hundred sessions cost little more than one.
+"""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple, TypeVar
+
+from emonk.errors import EmonkError, Unavailable
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+
+GROUP_LIMIT = 256
+
+
+class _Job(NamedTuple):
+    work: Work[Any]
+    future: asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop
+
+
+class _Stop(NamedTuple):
+    """Comes last, and closes the connection."""
+
+    future: asyncio.Future[None]
+    loop: asyncio.AbstractEventLoop
+
+
+class _Outcome(NamedTuple):
+    future: asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop
+    value: Any
+    error: Exception | None
+
+
+class TransactionThread:
+    """Runs jobs one after the other, in the order of their submission.
+
+    A job is a function of the connection. It may run twice: when one of its group fails after it has written, the
+    whole group is rolled back and each is run again in a transaction of its own. A job is answered when its
+    transaction is durable, and runs to its end whether or not somebody still waits for it.
+    """
+
+    def __init__(
+        self,
+        open_connection: Callable[[], sqlite3.Connection],
+        explain: Callable[[sqlite3.Error], EmonkError],
+        *,
+        begin: str,
+        name: str,
+    ) -> None:
+        self._open_connection = open_connection
+        self._explain = explain
+        self._begin = begin
+        self._name = name
+        self._jobs: SimpleQueue[_Job | _Stop] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def submit(self, work: Work[T]) -> asyncio.Future[T]:
+        """Hand a job over; the future is its result. The thread starts with the first one.
+
+        Raises:
+            Unavailable: the thread was closed.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        with self._lock:
+            if self._closed:
+                raise Unavailable("The store is closed", code="store_closed")
+            self._jobs.put(_Job(work, future, loop))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                self._thread.start()
+        return future
+
+    async def aclose(self) -> None:
+        """Finish what was handed over, then close the connection."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        with self._lock:
+            if self._closed or self._thread is None:
+                self._closed = True
+                return
+            self._closed = True
+            self._jobs.put(_Stop(future, loop))
+        await future
+
+    def _run(self) -> None:
+        try:
+            connection = self._open_connection()
+        except sqlite3.Error as error:
+            self._refuse(self._explain(error))
+        except Exception as error:  # noqa: BLE001 - whatever keeps it from opening belongs to those who wait
+            self._refuse(error)
+        else:
+            self._serve(connection)
+
+    def _serve(self, connection: sqlite3.Connection) -> None:
+        stop: _Stop | None = None
+        while stop is None:
+            jobs, stop = self._gather()
+            if jobs:
+                _answer(self._together(connection, jobs))
+        connection.close()
+        _answer([_Outcome(stop.future, stop.loop, None, None)])
+
+    def _refuse(self, error: Exception) -> None:
+        stop: _Stop | None = None
+        while stop is None:
+            jobs, stop = self._gather()
+            _answer([_Outcome(job.future, job.loop, None, error) for job in jobs])
+        _answer([_Outcome(stop.future, stop.loop, None, None)])
+
+    def _gather(self) -> tuple[list[_Job], _Stop | None]:
+        """Wait for one, then take what else is there; nothing comes after a stop."""
+        jobs: list[_Job] = []
+        entry = self._jobs.get()
+        try:
+            while isinstance(entry, _Job):
+                jobs.append(entry)
+                if len(jobs) == GROUP_LIMIT:
+                    return jobs, None
+                entry = self._jobs.get_nowait()
+        except Empty:
+            return jobs, None
+        return jobs, entry
+
+    def _together(self, connection: sqlite3.Connection, jobs: list[_Job]) -> list[_Outcome]:
+        if len(jobs) > 1:
+            try:
+                return self._transaction(connection, jobs)
+            except Exception:  # noqa: BLE001 - each one alone finds out again whose error it is
+                _roll_back(connection)
+        return [self._alone(connection, job) for job in jobs]
+
+    def _transaction(self, connection: sqlite3.Connection, jobs: list[_Job]) -> list[_Outcome]:
+        connection.execute(self._begin)
+        outcomes = [self._one_of_many(connection, job) for job in jobs]
+        connection.execute("COMMIT")
+        return outcomes
+
+    def _one_of_many(self, connection: sqlite3.Connection, job: _Job) -> _Outcome:
+        """A refusal that comes before the job has written anything does not disturb the others."""
+        changes = connection.total_changes
+        try:
+            return _Outcome(job.future, job.loop, job.work(connection), None)
+        except EmonkError as error:
+            if connection.total_changes != changes:
+                raise
+            return _Outcome(job.future, job.loop, None, error)
+
+    def _alone(self, connection: sqlite3.Connection, job: _Job) -> _Outcome:
+        try:
+            connection.execute(self._begin)
+            value = job.work(connection)
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            _roll_back(connection)
+            return _Outcome(job.future, job.loop, None, self._explain(error))
+        except Exception as error:  # noqa: BLE001 - whatever a job raises belongs to its caller
+            _roll_back(connection)
+            return _Outcome(job.future, job.loop, None, error)
+        return _Outcome(job.future, job.loop, value, None)
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+def _answer(outcomes: list[_Outcome]) -> None:
+    """Wake every event loop once."""
+    groups: dict[asyncio.AbstractEventLoop, list[_Outcome]] = {}
+    for outcome in outcomes:
+        groups.setdefault(outcome.loop, []).append(outcome)
+    for loop, group in groups.items():
+        try:
+            loop.call_soon_threadsafe(_settle, group)
+        except RuntimeError:  # the loop is closed: nobody waits there any more
+            continue
+
+
+def _settle(outcomes: list[_Outcome]) -> None:
+    for future, _, value, error in outcomes:
+        if future.done():
+            continue
+        if error is None:
+            future.set_result(value)
+        else:
+            future.set_exception(error)
