@@ -32,6 +32,8 @@ class Tool(Generic[P, R]):
         declared_risk: the risk that its author stated, or None.
         idempotent: a second call with the same arguments does no more than the first.
         timeout: seconds, or None for the turn's own deadline.
+
+    `signature` stands in for the function's own, where that does not say what a model must be told.
     """
 
     def __init__(  # noqa: PLR0913  the decorator's own keywords
@@ -43,6 +45,7 @@ class Tool(Generic[P, R]):
         idempotent: bool = False,
         triggers: Sequence[str] = (),
         timeout: float | None = None,
+        signature: Signature | None = None,
     ) -> None:
         self.function = function
         self.name = tool_name(name or getattr(function, "__name__", ""))
@@ -50,6 +53,7 @@ class Tool(Generic[P, R]):
         self.idempotent = idempotent
         self.triggers = (triggers,) if isinstance(triggers, str) else tuple(triggers)
         self.timeout = timeout
+        self._given = signature
         update_wrapper(self, function, assigned=("__module__", "__name__", "__qualname__", "__doc__"), updated=())
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -89,9 +93,8 @@ class Tool(Generic[P, R]):
         values = self._signature.parameters.validate(arguments)
         if self._signature.context:
             values[self._signature.context] = context
-        if self.timeout is None:
-            return phrase(await self._call(values))
-        return phrase(await within(self.timeout, self._call(values), clock=context.clock, what=f"tool {self.name}"))
+        limit = self._limit(context)
+        return phrase(await within(limit, self._call(values), clock=context.clock, what=f"tool {self.name}"))
 
     def in_skill(self, *, risk: RiskLevel | None, triggers: Sequence[str]) -> "Tool[P, R]":
         """The same tool, with its skill's risk and triggers where it states none of its own."""
@@ -102,7 +105,14 @@ class Tool(Generic[P, R]):
             idempotent=self.idempotent,
             triggers=self.triggers or triggers,
             timeout=self.timeout,
+            signature=self._given,
         )
+
+    def _limit(self, context: Context) -> float | None:
+        """Seconds; the turn's deadline alone is kept by whoever runs the turn."""
+        if self.timeout is None or context.deadline is None:
+            return self.timeout
+        return max(0.0, min(self.timeout, context.deadline - context.clock.monotonic()))
 
     async def _call(self, values: dict[str, Any]) -> Any:
         function: Callable[..., Any] = self.function
@@ -113,7 +123,7 @@ class Tool(Generic[P, R]):
 
     @cached_property
     def _signature(self) -> Signature:
-        signature = read(self.function, self.name)
+        signature = self._given or read(self.function, self.name)
         check_triggers(self.name, self.triggers, signature.parameters)
         return signature
 
