@@ -26,11 +26,12 @@ class Thinking(msgspec.Struct, frozen=True, tag="thinking", tag_field="type", om
     signature: str | None = None
 
 
-class Blob(msgspec.Struct, frozen=True, tag="blob", tag_field="type"):
+class Blob(msgspec.Struct, frozen=True, tag="blob", tag_field="type", omit_defaults=True):
     """Bytes of a media type, such as an image; base64 in JSON."""
 
     mime_type: str
     data: bytes
+    signature: str | None = None
 
 
 class ToolCall(msgspec.Struct, frozen=True, tag="tool_call", tag_field="type", omit_defaults=True):

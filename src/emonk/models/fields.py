@@ -1,0 +1,25 @@
+"""Fields of JSON that others wrote: the wrong type counts as absent."""
+
+from typing import Any, cast
+
+
+def as_object(value: Any) -> dict[str, Any]:
+    """An object, or an empty one."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def as_list(value: Any) -> list[Any]:
+    """An array, or an empty one."""
+    return cast("list[Any]", value) if isinstance(value, list) else []
+
+
+def as_text(value: Any) -> str:
+    """A string, or an empty one."""
+    return value if isinstance(value, str) else ""
+
+
+def as_count(value: Any) -> int:
+    """A number of tokens: a whole number, or one in a string as proto3 JSON writes 64-bit integers; else 0."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0

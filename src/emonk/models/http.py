@@ -1,0 +1,213 @@
+"""HTTP to model providers: one pooled session per event loop, every failure as one of emonk's errors, no retries."""
+
+import asyncio
+import io
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+from weakref import WeakKeyDictionary
+
+from emonk.errors import ConfigError, DeadlineExceeded, InfraError, InvalidConfig, MissingCredential, Unavailable
+
+if TYPE_CHECKING:
+    from aiohttp import ClientResponse, ClientSession
+
+CONNECT_TIMEOUT = 10.0
+"""Seconds for a connection, with TLS."""
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+_LARGE_BODY = 1 << 20
+
+ErrorReader = Callable[[int, Mapping[str, str], bytes], InfraError | ConfigError]
+"""What a provider's error means: from status, headers and body."""
+
+
+class HttpClient:
+    """Posts JSON to one provider.
+
+    A POST is sent once: neither this class nor aiohttp repeats it, and redirects are not followed, since they would
+    carry the key elsewhere. No error raised here holds the request, its headers or the key.
+    """
+
+    def __init__(
+        self, base_url: str, *, headers: Mapping[str, str], secret: str, silence: float, read_error: ErrorReader
+    ) -> None:
+        """Talk to `base_url`.
+
+        Args:
+            base_url: where the provider is, `http://` or `https://`.
+            headers: sent with every request.
+            secret: never to be seen in an error's text.
+            silence: seconds without a byte after which a call is given up.
+            read_error: makes an error of an answer that is none of 2xx.
+
+        Raises:
+            InvalidConfig: `base_url` is no HTTP address.
+        """
+        self._host = _host(base_url)
+        self._base_url = base_url.rstrip("/")
+        self._headers = {"Content-Type": "application/json", "User-Agent": "emonk", **headers}
+        self._secret = secret
+        self._silence = silence
+        self._read_error = read_error
+        self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, ClientSession] = WeakKeyDictionary()
+
+    async def post(self, path: str, body: bytes) -> bytes:
+        """The body of a 2xx answer.
+
+        Raises:
+            InfraError: the provider cannot be reached or cannot serve.
+            ConfigError: the provider refuses the request or the key.
+        """
+        async with self._exchange(path, body) as response:
+            return await response.read()
+
+    async def stream(self, path: str, body: bytes) -> AsyncGenerator[bytes]:
+        """The body of a 2xx answer as it arrives, if it is an event stream.
+
+        Raises:
+            InfraError: the provider cannot be reached, cannot serve, or breaks off.
+            ConfigError: the provider refuses the request or the key.
+        """
+        async with self._exchange(path, body) as response:
+            if response.content_type != "text/event-stream":
+                raise await self._refusal(response)
+            async for chunk in response.content.iter_any():
+                yield chunk
+
+    async def aclose(self) -> None:
+        """Close the connections that belong to the running event loop."""
+        session = self._sessions.pop(asyncio.get_running_loop(), None)
+        if session is not None:
+            await session.close()
+
+    @asynccontextmanager
+    async def _exchange(self, path: str, body: bytes) -> AsyncGenerator["ClientResponse"]:
+        from aiohttp import ClientError  # noqa: PLC0415 - 0.3 s of CPU that only the first call should pay
+
+        data = body if len(body) < _LARGE_BODY else io.BytesIO(body)
+        try:
+            async with self._session().post(self._base_url + path, data=data, allow_redirects=False) as response:
+                if not 200 <= response.status < 300:
+                    raise await self._refusal(response)
+                yield response
+                return
+        except (ClientError, OSError, TimeoutError) as error:
+            failure = connection_failure(error, self._host)
+        # Raised out here, so that no context leads to the request and its headers.
+        raise failure
+
+    async def _refusal(self, response: "ClientResponse") -> InfraError | ConfigError:
+        if 300 <= response.status < 400:
+            return InvalidConfig(f"{self._host} redirects ({response.status})", hint="give the address it points to")
+        failure = self._read_error(response.status, response.headers, await response.read())
+        failure.message = failure.message.replace(self._secret, "***")
+        failure.args = (failure.message,)
+        return failure
+
+    def _session(self) -> "ClientSession":
+        loop = asyncio.get_running_loop()
+        session = self._sessions.get(loop)
+        if session is None or session.closed:
+            session = self._sessions[loop] = self._open()
+        return session
+
+    def _open(self) -> "ClientSession":
+        from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector  # noqa: PLC0415 - as above
+
+        return ClientSession(
+            connector=TCPConnector(limit=0),
+            cookie_jar=DummyCookieJar(),
+            headers=self._headers,
+            timeout=ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=self._silence),
+            trust_env=self._host not in LOOPBACK and bool(getproxies()),
+        )
+
+
+def connection_failure(error: Exception, host: str) -> InfraError:
+    """What an exception of aiohttp or of a socket means."""
+    import aiohttp  # noqa: PLC0415 - as above
+
+    check_network = "check the network and the base URL"
+    known: tuple[tuple[type[Exception], InfraError], ...] = (
+        (
+            aiohttp.ConnectionTimeoutError,
+            Unavailable(f"{host} does not answer", hint=check_network, code="unreachable"),
+        ),
+        (TimeoutError, DeadlineExceeded(f"{host} fell silent")),
+        (aiohttp.ClientPayloadError, Unavailable(f"{host} broke off its answer", code="interrupted")),
+        (aiohttp.ServerDisconnectedError, Unavailable(f"{host} closed the connection", code="disconnected")),
+        (aiohttp.ClientSSLError, Unavailable(f"no trusted connection to {host}: {_reason(error)}", code="tls")),
+        (
+            aiohttp.ClientConnectorError,
+            Unavailable(f"cannot reach {host}: {_reason(error)}", hint=check_network, code="unreachable"),
+        ),
+        (aiohttp.ClientResponseError, Unavailable(f"{host} does not speak HTTP", code="malformed_body")),
+    )
+    for kind, failure in known:
+        if isinstance(error, kind):
+            return failure
+    return Unavailable(f"the connection to {host} failed: {_reason(error)}", code="disconnected")
+
+
+def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
+    """Seconds that a `Retry-After` header names, as a number or as a date (RFC 9110, 10.2.3), if it can be read."""
+    value = headers.get("Retry-After", "").strip()
+    if not value:
+        return None
+    if value.isascii() and value.replace(".", "", 1).isdigit():
+        return float(value)
+    try:
+        until = parsedate_to_datetime(value).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    return max(0.0, until - (time.time() if now is None else now))
+
+
+def status_failure(status: int, message: str, *, wait: float | None = None) -> InfraError | ConfigError:
+    """What an HTTP status means when the provider says nothing that is more exact."""
+    match status:
+        case 401 | 403:
+            return MissingCredential(message, hint="check the key and what it may do")
+        case 408 | 504:
+            return DeadlineExceeded(message, retry_after=wait)
+        case _ if status >= 500 or status == 499 or status < 400:
+            return Unavailable(message, retry_after=wait)
+        case _:
+            return InvalidConfig(message)
+
+
+def check_key(key: str | None, variable: str) -> str:
+    """A key as it can be sent in a header.
+
+    Raises:
+        MissingCredential: there is none, or it holds what no key holds.
+    """
+    key = (key or "").strip()
+    if not key:
+        raise MissingCredential("no API key", hint=f"set {variable}")
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise MissingCredential("the API key holds characters that no key has", hint=f"check {variable}")
+    return key
+
+
+def _host(base_url: str) -> str:
+    try:
+        parts = urlsplit(base_url)
+        host = parts.hostname
+    except ValueError:
+        host = None
+    else:
+        if parts.scheme in {"http", "https"} and host:
+            return host
+    raise InvalidConfig(f"{base_url!r} is no address of a model provider", hint="write https://HOST")
+
+
+def _reason(error: Exception) -> str:
+    cause = getattr(error, "os_error", error)
+    return (getattr(cause, "strerror", None) or str(cause) or type(cause).__name__).splitlines()[0]
