@@ -1,0 +1,288 @@
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emonk.config import MAX_BYTES, load, substitute
+from emonk.errors import InvalidConfig
+
+
+class Llm(msgspec.Struct, frozen=True):
+    model: str
+    fallback: str | None = None
+    location: str = "us-central1"
+
+
+class Limits(msgspec.Struct, frozen=True):
+    steps: Annotated[int, msgspec.Meta(ge=1)] = 20
+    usd: float | None = None
+
+
+class Agent(msgspec.Struct, frozen=True):
+    name: str
+    llm: Llm
+    backend: Literal["local", "gcs"] = "local"
+    integrations: tuple[str, ...] = ()
+    limits: Limits = Limits()
+    models: dict[str, Limits] = {}
+    debug: bool = False
+
+
+class Document(msgspec.Struct, frozen=True):
+    agent: Agent
+
+
+QUOTES = " (put it in quotes to make it text)"
+TAG = " (write the value without a tag)"
+MERGE = " (repeat the keys, or alias one value)"
+
+GOOD = """\
+agent:
+  name: weather
+  llm:
+    model: ${MODEL:-offline}
+    fallback: ${FALLBACK}
+  integrations: [google_chat, "git${HUB}"]
+  limits:
+    steps: ${STEPS:-5}
+"""
+
+
+def write(directory: Path, text: str | bytes) -> Path:
+    path = directory / "agent.yaml"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def refusal(path: Path, env: dict[str, str] | None = None) -> InvalidConfig:
+    with pytest.raises(InvalidConfig) as caught:
+        load(path, Document, env={} if env is None else env)
+    assert "\n" not in str(caught.value)
+    assert caught.value.message.startswith(str(path))
+    return caught.value
+
+
+def said(path: Path, env: dict[str, str] | None = None) -> str:
+    return str(refusal(path, env)).removeprefix(str(path))
+
+
+def test_a_file_becomes_the_struct_with_its_variables_put_in(tmp_path: Path) -> None:
+    agent = load(write(tmp_path, GOOD), Document, env={"FALLBACK": "gemini:x", "HUB": "hub"}).agent
+    assert agent.name == "weather"
+    assert agent.llm == Llm(model="offline", fallback="gemini:x")
+    assert agent.integrations == ("google_chat", "github")
+    assert agent.limits.steps == 5
+
+
+def test_the_environment_of_the_process_is_used_when_none_is_handed_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMONK_TEST_NAME", "from outside")
+    path = write(tmp_path, "agent: {name: '${EMONK_TEST_NAME}', llm: {model: offline}}")
+    assert load(path, Document).agent.name == "from outside"
+
+
+def test_a_plain_value_gets_its_type_after_substitution_and_a_quoted_one_stays_text(tmp_path: Path) -> None:
+    text = "agent:\n  name: {}\n  llm: {{model: m}}\n  limits:\n    steps: {}\n"
+    assert load(write(tmp_path, text.format('"${N}"', "${N}")), Document, env={"N": "7"}).agent == Agent(
+        name="7", llm=Llm("m"), limits=Limits(steps=7)
+    )
+    assert said(write(tmp_path, text.format("x", '"${N}"')), {"N": "7"}) == (
+        ":5: agent.limits.steps: expected int, got str"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("no", "no"), ("on", "on"), ("2024-01-01", "2024-01-01"), ("1:30", "1:30"), ("0b1", "0b1"), ("1_000", "1_000")],
+)
+def test_words_that_older_yaml_takes_for_booleans_dates_and_times_stay_words(
+    tmp_path: Path, text: str, expected: str
+) -> None:
+    path = write(tmp_path, f"agent: {{name: {text}, llm: {{model: m}}}}")
+    assert load(path, Document, env={}).agent.name == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("1", 1.0), ("1.5", 1.5), (".5e1", 5.0), ("0x10", 16.0), ("0o17", 15.0), ("~", None)]
+)
+def test_numbers_and_null_follow_the_core_schema(tmp_path: Path, text: str, expected: float | None) -> None:
+    path = write(tmp_path, f"agent: {{name: n, llm: {{model: m}}, limits: {{usd: {text}}}}}")
+    assert load(path, Document, env={}).agent.limits.usd == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (("name:", "nmae:"), ":2: agent.nmae: is no known key (did you mean name?)"),
+        (
+            ("    steps", "    zzz"),
+            ":8: agent.limits.zzz: is no known key (known here: steps, usd)",
+        ),
+        (("  name: weather\n", ""), ":1: agent.name: is missing"),
+        (("name: weather", "name: 3"), ":2: agent.name: expected str, got int" + QUOTES),
+        (("name: weather", "name: yes\n  debug: yes"), ":3: agent.debug: expected bool, got str"),
+        (("name: weather", "name: [a]"), ":2: agent.name: expected str, got array"),
+        (
+            ("name: weather", "name: a\n  backend: gsc"),
+            ":3: agent.backend: invalid enum value 'gsc' (did you mean gcs?)",
+        ),
+        (("[google_chat,", "[google_chat, 4,"), ":6: agent.integrations[1]: expected str, got int" + QUOTES),
+        (("${STEPS:-5}", "0"), ":8: agent.limits.steps: expected int >= 1"),
+        (("name: weather", "name: a\n  models: {x: {steps: many}}"), ":3: agent.models: expected int, got str"),
+        (
+            ("name: weather", "name: a\n  models: {x: {stepz: 1}}"),
+            ":3: agent.models.x.stepz: is no known key (did you mean steps?)",
+        ),
+        (("agent:", "agent: &a\n  <<: {}"), ":2: agent: merge keys (<<) are not supported" + MERGE),
+        (("name: weather", "name: a\n  name: b"), ":3: agent.name: is given twice, first in line 2"),
+        (("name: weather", "name: !!str a"), ":2: agent.name: the tag tag:yaml.org,2002:str is not allowed" + TAG),
+        (
+            ("name: weather", "name: *nobody"),
+            ":2: agent.name: the alias *nobody repeats nothing that is complete before it",
+        ),
+        (("name: weather", "? [a]\n  : b"), ":2: agent: a key must be a plain word"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line_and_key(tmp_path: Path, change: tuple[str, str], expected: str) -> None:
+    path = write(tmp_path, GOOD.replace(*change))
+    assert said(path, {"FALLBACK": "f", "HUB": "h"}) == expected
+
+
+def test_a_missing_variable_is_told_with_line_key_and_name(tmp_path: Path) -> None:
+    assert said(write(tmp_path, GOOD), {"HUB": ""}) == (
+        ":5: agent.llm.fallback: the environment variable FALLBACK is not set"
+        " (set FALLBACK, or give it a default: ${FALLBACK:-default})"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ":1: is empty"),
+        ("# only a comment\n", ":1: is empty"),
+        ("~", ":1: is empty"),
+        ("- a\n", ":1: must be a mapping of keys to values (begin with `agent:`)"),
+        ("word", ":1: must be a mapping of keys to values (begin with `agent:`)"),
+        ("agent:\n  name: a\n\n  \xff", None),
+        (b"agent:\n  name: \xff\n", ":2: is not UTF-8 (save the file as UTF-8)"),
+        (b"agent:\n\n  name: \x00\n", ":3: holds the character U+0000, which YAML does not allow"),
+        ("agent: {}\n---\nagent: {}\n", ":2: begins a second document; a configuration is one"),
+        ("a: [1\nb: 2\n", None),
+        ("agent: !!python/object/apply:os.system ['true']\n", None),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_refused_in_one_line(
+    tmp_path: Path, text: str | bytes, expected: str | None
+) -> None:
+    answer = said(write(tmp_path, text))
+    assert answer == expected if expected else re.match(r":\d+: ", answer)
+
+
+def test_what_cannot_be_read_is_refused_in_one_line(tmp_path: Path) -> None:
+    assert said(tmp_path / "absent.yaml") == ": cannot be read: No such file or directory"
+    assert said(tmp_path) == ": cannot be read: Is a directory"
+    assert "cannot be read" in said(Path("a\0b"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD)
+    path.chmod(0)
+    assert said(path) == ": cannot be read: Permission denied"
+
+
+def test_a_file_above_the_limit_is_refused(tmp_path: Path) -> None:
+    assert said(write(tmp_path, "#" * (MAX_BYTES + 1))) == ": is larger than 1 MiB (is this the right file?)"
+
+
+def test_an_alias_repeats_a_value_and_a_mistake_inside_is_told_where_it_stands(tmp_path: Path) -> None:
+    text = "agent:\n  name: &n weather\n  llm: {model: *n}\n  models:\n    a: &l {steps: 3}\n    b: *l\n"
+    agent = load(write(tmp_path, text), Document, env={}).agent
+    assert agent.llm.model == "weather"
+    assert agent.models == {"a": Limits(3), "b": Limits(3)}
+
+
+def test_aliases_that_would_explode_are_refused(tmp_path: Path) -> None:
+    laughs = "a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]\n" + "".join(
+        f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
+    )
+    assert "holds more than 10000 values" in said(write(tmp_path, laughs))
+    assert "complete before it" in said(write(tmp_path, "a: &a [*a]"))
+
+
+def test_deep_nesting_is_refused(tmp_path: Path) -> None:
+    assert "nested deeper than 32 levels" in said(write(tmp_path, "a: " + "[" * 500_000))
+    assert "nested deeper than 32 levels" in said(write(tmp_path, "".join(" " * n + "a:\n" for n in range(500))))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain", "plain"),
+        ("${A}", "1"),
+        ("x${A}y${B:-two}", "x1ytwo"),
+        ("${EMPTY}", ""),
+        ("${EMPTY:-default}", "default"),
+        ("${B:-}", ""),
+        ("${B:-a:-b $ c}", "a:-b $ c"),
+        ("costs $5 or $A", "costs $5 or $A"),
+        ("$$", "$"),
+        ("$${A}", "${A}"),
+        ("$$${A}", "$1"),
+        ("${DOLLAR}", "${A}"),
+    ],
+)
+def test_substitution(text: str, expected: str) -> None:
+    assert substitute(text, {"A": "1", "EMPTY": "", "DOLLAR": "${A}"}) == expected
+
+
+@pytest.mark.parametrize("text", ["${", "${}", "${1}", "${A", "${A-x}", "${A B}"])
+def test_a_broken_variable_is_refused(text: str) -> None:
+    with pytest.raises(InvalidConfig, match=r"cannot be read"):
+        substitute(text, {"A": "1"})
+
+
+@given(st.text())
+def test_a_value_is_never_looked_through_for_variables(value: str) -> None:
+    assert substitute("<${A}>", {"A": value}) == f"<{value}>"
+
+
+@given(st.text())
+def test_doubling_every_dollar_keeps_any_text(text: str) -> None:
+    assert substitute(text.replace("$", "$$"), {}) == text
+
+
+YAML_PIECES = st.sampled_from(
+    ["agent", ":", " ", "\n", "  ", "-", "[", "]", "{", "}", ",", "&a", "*a", "!!str", "|", ">", '"', "'", "#", "${A}",
+     "${", "$$", "name", "llm", "model", "offline", "1", "?", "<<", "%", "---", "...", "~", "\t", "\r", "\x85",
+     "9" * 5000]
+)  # fmt: skip
+
+
+@given(
+    st.one_of(st.binary(max_size=200), st.lists(YAML_PIECES, max_size=40).map(lambda parts: "".join(parts).encode()))
+)
+def test_any_bytes_are_a_configuration_or_refused(tmp_path_factory: pytest.TempPathFactory, raw: bytes) -> None:
+    path = write(tmp_path_factory.getbasetemp(), raw)
+    try:
+        assert isinstance(load(path, Document, env={"A": "x"}), Document)
+    except InvalidConfig as error:
+        message = error.message
+    else:
+        return
+    assert message.startswith(str(path))
+
+
+def test_the_example_files_are_read_as_they_are(project: Path) -> None:
+    examples = sorted((project.parent / "shared" / "examples").glob("*.yaml"))
+    if not examples:
+        pytest.skip("no ../shared/examples")
+    for example in examples:
+        document = load(example, dict[str, dict[str, object]], env={"VERTEX_AI_PROJECT_ID": "p"})
+        assert str(document["agent"]["name"]).endswith("-agent")
