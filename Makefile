@@ -9,6 +9,8 @@ BIN := .venv/bin
 LOCK := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header
 # `make lock UPGRADE=--upgrade` takes the newest versions; without it only what pyproject.toml asks for changes.
 UPGRADE ?=
+# Typer asks for Rich (7 MB with its colours for code) and does without it; emonk's help is plain.
+LEAVE_OUT := $(addprefix --no-emit-package ,rich pygments markdown-it-py mdurl)
 
 # Paths and interpreters from an active environment must not leak into ours.
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME PYTHONPATH UV_PROJECT_ENVIRONMENT UV_SYSTEM_PYTHON
@@ -44,7 +46,7 @@ bench: setup ## print the measures, each as a ratio within one run
 
 lock: setup ## write the lock files anew from pyproject.toml
 	$(LOCK) $(UPGRADE) --all-extras --group dev -o requirements.lock pyproject.toml
-	$(LOCK) --group build -c requirements.lock -o requirements-run.lock pyproject.toml
+	$(LOCK) --group build -c requirements.lock $(LEAVE_OUT) -o requirements-run.lock pyproject.toml
 	$(LOCK) $(UPGRADE) --group bootstrap -o requirements-uv.lock
 
 clean: ## remove what setup and the tools made
