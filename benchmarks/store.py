@@ -11,13 +11,13 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from emonk.events import InboxItem, ToolReturned, UserSaid
+from emonk.events import InboxItem, Summarised, ToolReturned, UserSaid
 from emonk.ids import trace_id, uuid7
 from emonk.messages import Text, ToolResult
 from emonk.records import Lease, Owner, Reply, SessionKey
 from emonk.store.connect import connect
 from emonk.store.owners import enlist
-from emonk.store.protocol import Append, Claimed, Finish, Release, Store
+from emonk.store.protocol import Append, Claimed, Finish, Operation, Release, Store
 
 LONE, SESSIONS, APPENDS, SHORT, LONG = 1000, 100, 40, 10, 10_000
 EVENT = ToolReturned(result=ToolResult("call-1", "get_weather", "18 degrees, light rain. " * 10), seconds=0.1)
@@ -59,8 +59,13 @@ async def turn(store: Store, owner: Owner, name: str) -> None:
     lease, revision = claimed.lease, claimed.revision
     for _ in range(2):
         revision = await store.commit((Append((EVENT,)),), fence=lease, expected_revision=revision)
-    reply = Reply(text="18", status="done", session_id=name, message_id=claimed.item.message_id, trace_id="")
-    await store.commit((Append((EVENT,)), Finish(reply), Release()), fence=lease, expected_revision=revision)
+    operations = (Append((EVENT,)), Finish(answer(claimed)), Release())
+    await store.commit(operations, fence=lease, expected_revision=revision)
+
+
+def answer(claimed: Claimed) -> Reply:
+    item = claimed.item
+    return Reply(text="18", status="done", session_id=item.session.session_id, message_id=item.message_id, trace_id="")
 
 
 async def crowd(store: Store, owner: Owner) -> dict[str, float]:
@@ -80,14 +85,23 @@ async def crowd(store: Store, owner: Owner) -> dict[str, float]:
 
 
 async def growth(store: Store, owner: Owner) -> dict[str, float]:
-    """The same append and the same listing at both lengths, in turns, so that noise hits both alike."""
-    short, long = await begin(store, owner, "short"), await begin(store, owner, "long")
-    for name, (lease, revision), length in (("short", short, SHORT), ("long", long, LONG)):
-        revision = await store.commit((Append((EVENT,) * length),), fence=lease, expected_revision=revision)
-        short, long = ((lease, revision), long) if name == "short" else (short, (lease, revision))
+    """Both lengths in turns, so that noise hits both alike."""
+    short, long = await grown(store, owner, "short", SHORT), await grown(store, owner, "long", LONG)
     appends = await paired(appending(store, *short), appending(store, *long))
-    opens = await paired(lambda: opening(store, "short", SHORT), lambda: opening(store, "long", LONG))
+    await grown(store, owner, "short-turns", SHORT, Release())
+    await grown(store, owner, "long-turns", LONG, Release())
+    opens = await paired(lambda: opening(store, owner, "short-turns"), lambda: opening(store, owner, "long-turns"))
     return {"sqlite_append_10000_to_10": appends, "sqlite_open_10000_to_10": opens}
+
+
+async def grown(store: Store, owner: Owner, name: str, length: int, *then: Release) -> tuple[Lease, int]:
+    """A session of `length` events that a summary covers."""
+    claimed = await accept(store, owner, name)
+    operations: list[Operation] = [Append((EVENT,) * length), Append((Summarised(text="rain", cutoff=length),))]
+    if then:
+        operations.append(Finish(answer(claimed)))
+    revision = await store.commit((*operations, *then), fence=claimed.lease, expected_revision=claimed.revision)
+    return claimed.lease, revision
 
 
 def appending(store: Store, lease: Lease, revision: int) -> Callable[[], Awaitable[object]]:
@@ -100,10 +114,11 @@ def appending(store: Store, lease: Lease, revision: int) -> Callable[[], Awaitab
     return append
 
 
-async def opening(store: Store, name: str, length: int) -> None:
-    """What a turn reads whose summary covers all but the last few events."""
-    events = await store.read(SessionKey("bench", name), after=length)
-    assert events
+async def opening(store: Store, owner: Owner, name: str) -> None:
+    """Accepted, claimed with what the turn starts from, and closed at once."""
+    claimed = await accept(store, owner, name)
+    operations = (Finish(answer(claimed)), Release())
+    await store.commit(operations, fence=claimed.lease, expected_revision=claimed.revision)
 
 
 async def paired(one: Callable[[], Awaitable[object]], other: Callable[[], Awaitable[object]]) -> float:

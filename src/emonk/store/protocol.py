@@ -80,7 +80,7 @@ class Store(Protocol):
     """
 
     async def accept(self, item: InboxItem, *, owner: Owner | None = None) -> Accepted:
-        """Put a message into its session's inbox, once per `message_id`.
+        """Put a message into its session's inbox, once per `message_id`; a session begins with its first one.
 
         With an `owner`, the session's turn is claimed in the same transaction if that is possible
         and the item is the one whose turn it is.
@@ -129,7 +129,10 @@ class Store(Protocol):
     async def sessions(
         self, *, agent: str | None = None, user_id: str | None = None, limit: int = 50, before: int | None = None
     ) -> list[SessionInfo]:
-        """Sessions, last active first; `before` (microseconds) pages on."""
+        """Sessions, last active first; `before`, the `last_active` of the last one seen, pages on.
+
+        A page holds more than `limit` when sessions were active in the very same microsecond, so that none is skipped.
+        """
         ...
 
     async def aclose(self) -> None:

@@ -7,6 +7,7 @@ and is done with `reply`.
 """
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 from emonk.errors import InvalidConfig
@@ -58,7 +59,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 )
 
 
-def migrate(connection: sqlite3.Connection, path: Path) -> None:
+def migrate(connection: sqlite3.Connection, path: Path, *, migrations: Sequence[Sequence[str]] = MIGRATIONS) -> None:
     """Bring the file to this version's schema, in one transaction that also proves it can be written.
 
     Raises:
@@ -66,9 +67,9 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
-        version = _version(connection, path)
-        if version < len(MIGRATIONS):
-            _upgrade(connection, version)
+        version = _version(connection, path, len(migrations))
+        if version < len(migrations):
+            _upgrade(connection, migrations[version:], len(migrations))
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -76,25 +77,25 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         raise
 
 
-def _version(connection: sqlite3.Connection, path: Path) -> int:
+def _version(connection: sqlite3.Connection, path: Path, known: int) -> int:
     version = _number(connection, "PRAGMA user_version")
     application = _number(connection, "PRAGMA application_id")
     if application != APPLICATION_ID and (application or _number(connection, "SELECT count(*) FROM sqlite_schema")):
         raise InvalidConfig(f"{path} is the database of another program", hint="name another file in the store's URL")
-    if version > len(MIGRATIONS):
+    if version > known:
         raise InvalidConfig(
-            f"{path} was written by a newer emonk (schema {version}, this one knows {len(MIGRATIONS)})",
+            f"{path} was written by a newer emonk (schema {version}, this one knows {known})",
             hint="upgrade emonk, or name another file in the store's URL",
         )
     return version
 
 
-def _upgrade(connection: sqlite3.Connection, version: int) -> None:
-    for statements in MIGRATIONS[version:]:
+def _upgrade(connection: sqlite3.Connection, migrations: Sequence[Sequence[str]], version: int) -> None:
+    for statements in migrations:
         for statement in statements:
             connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    connection.execute(f"PRAGMA user_version = {version}")
 
 
 def _number(connection: sqlite3.Connection, query: str) -> int:
