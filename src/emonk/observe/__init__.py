@@ -1,1 +1,1 @@
-"""TBD"""
+"""What an operator can see of a running agent."""

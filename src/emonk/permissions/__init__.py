@@ -1,1 +1,1 @@
-"""TBD"""
+"""What an agent may do, and who decides."""

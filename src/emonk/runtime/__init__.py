@@ -1,1 +1,1 @@
-"""TBD"""
+"""One turn: from a user's message to the reply."""

@@ -1,0 +1,252 @@
+"""An agent: a model, its instructions and its tools, with sessions that survive."""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Literal, Self
+
+from emonk.agent.file import not_available, read_agent_file
+from emonk.clock import SYSTEM_CLOCK, Clock
+from emonk.costs import check_priced
+from emonk.errors import ConfigError, InvalidArguments, InvalidConfig
+from emonk.events import InboxItem, UserSaid
+from emonk.ids import trace_id as new_trace_id
+from emonk.ids import uuid7
+from emonk.messages import Text
+from emonk.models import Model, create
+from emonk.observe.trace import get_trace_id
+from emonk.records import Reply, SessionKey
+from emonk.runtime.lanes import Lanes
+from emonk.runtime.limits import Limits
+from emonk.runtime.progress import TurnEvent, TurnReplied
+from emonk.runtime.turn import Setup
+from emonk.skills.index import index, skill_reader
+from emonk.skills.loader import check_names, load_skills
+from emonk.skills.protocol import Runnable
+from emonk.skills.skill import Skill
+from emonk.store.connect import connect, default_url
+from emonk.store.owners import enlist, retire
+from emonk.store.protocol import Store
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+class Agent:
+    """A single-purpose agent.
+
+    Args:
+        name: letters, digits, `-`, `_` and `.`; sessions belong to it.
+        model: a model string such as `gemini:gemini-2.0-flash` or `offline`, a mapping with `lead` (and `worker`,
+            `fallback`), or an object that satisfies `emonk.models.Model`.
+        instructions: the system prompt.
+        tools: functions decorated with `@tool`.
+        skills: skills with tools and instructions of their own.
+        store: a store URL, an open store, or None for the embedded one in the data directory.
+        limits: where a turn ends with status `limit`.
+        unpriced: `allow` a model whose price is not known; its costs are then unknown, never 0.
+        clock: what measures time.
+
+    Raises:
+        InvalidConfig: a name, tool or model that cannot be used.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: str | Mapping[str, str] | Model = "offline",
+        *,
+        instructions: str = "",
+        tools: Sequence[Runnable] = (),
+        skills: Sequence[Skill] = (),
+        store: str | Store | None = None,
+        limits: Limits | None = None,
+        unpriced: Literal["refuse", "allow"] = "refuse",
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        if not _NAME.fullmatch(name):
+            raise InvalidConfig(f"{name!r} cannot be an agent's name", hint="letters, digits, - _ . and at most 64")
+        check_names(skills)
+        self.name = name
+        self.skills = tuple(skills)
+        self.tools = _collect(tools, self.skills)
+        self.notices: tuple[str, ...] = tuple(f"skill {s.name}: {s.reason}" for s in self.skills if not s.available)
+        self._instructions = _instruct(instructions, self.skills)
+        self._given_model = model["lead"] if isinstance(model, Mapping) else model
+        self._given_store = store
+        self._limits = limits or Limits()
+        self._unpriced = unpriced
+        self._clock = clock
+        self._lanes: Lanes | None = None
+        self._store: Store | None = None
+        self._open: AsyncExitStack | None = None
+
+    @classmethod
+    def from_file(cls, path: Path | str, *, model: str | None = None, store: str | None = None) -> Self:
+        """The agent that an `agent.yaml` describes; `model` and `store` override what it says.
+
+        Raises:
+            InvalidConfig: the file cannot be used; names file, line and key.
+        """
+        path = Path(path)
+        section = read_agent_file(path)
+        skills = load_skills(path.parent / section.skills_dir) if section.skills_dir else ()
+        agent = cls(
+            section.name,
+            model or section.llm.specs(),
+            instructions=section.system_prompt,
+            skills=skills,
+            store=store or section.store,
+            limits=section.limits,
+            unpriced=section.llm.unpriced,
+        )
+        agent.notices = (*not_available(section, path.parent), *agent.notices)
+        return agent
+
+    @property
+    def model_spec(self) -> str:
+        """The lead model's string."""
+        return self._given_model if isinstance(self._given_model, str) else self._given_model.spec
+
+    @property
+    def store(self) -> Store:
+        """The store of a started agent."""
+        if self._store is None:
+            raise self._not_started()
+        return self._store
+
+    async def start(self) -> None:
+        """Open the model and the store.
+
+        Raises:
+            ConfigError: a missing key, a model without a known price, a store that cannot be used.
+            InfraError: the store cannot serve now.
+        """
+        if self._open is not None:
+            return
+        async with AsyncExitStack() as opened:
+            model = self._create_model(opened)
+            store = await self._connect(opened)
+            owner = enlist()
+            opened.callback(retire, owner)
+            tools = {tool.name: tool for tool in self.tools}
+            setup = Setup(self.name, self._instructions, model, tools, self._limits, self._clock)
+            lanes = Lanes(setup, store, owner)
+            opened.push_async_callback(lanes.abandon)
+            self._store, self._lanes, self._open = store, lanes, opened.pop_all()
+
+    async def aclose(self) -> None:
+        """Stop. Turns that run are left unfinished, to be resumed by the next start."""
+        opened, self._open = self._open, None
+        if opened is not None:
+            await opened.aclose()
+        self._store = self._lanes = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def process_message(
+        self, text: str, *, session_id: str | None = None, user_id: str = "local", message_id: str | None = None
+    ) -> Reply:
+        """Accept a message, run its turn and return the reply; never raises for what a model or a tool does.
+
+        The message is durable before anything else happens. A repeated `message_id` gets the first one's reply.
+        Cancelling the caller ends the turn as `cancelled`.
+
+        Args:
+            text: what the user says.
+            session_id: the conversation; a new one when None.
+            user_id: who says it.
+            message_id: names the message once and for all; made when None.
+
+        Raises:
+            InvalidArguments: the text is empty.
+            InfraError: the message could not be accepted, or the store failed during its turn; an accepted message
+                is kept and its turn goes on later.
+        """
+        return await self._running().deliver(self._item(text, session_id, user_id, message_id))
+
+    async def stream(
+        self, text: str, *, session_id: str | None = None, user_id: str = "local", message_id: str | None = None
+    ) -> AsyncGenerator[TurnEvent]:
+        """As `process_message`, but yields what happens meanwhile; the last event is `TurnReplied`.
+
+        Leaving the iteration early ends the turn as `cancelled` (close the generator to be sure of when).
+        """
+        events: asyncio.Queue[TurnEvent | None] = asyncio.Queue()
+        item = self._item(text, session_id, user_id, message_id)
+        turn = asyncio.create_task(self._running().deliver(item, events.put_nowait))
+        turn.add_done_callback(lambda _: events.put_nowait(None))
+        try:
+            while (event := await events.get()) is not None:
+                yield event
+            yield TurnReplied(await turn)
+        finally:
+            turn.cancel()
+            await asyncio.wait({turn})
+
+    async def cancel(self, session_id: str) -> bool:
+        """End the turn that runs in a session as `cancelled`; whether there was one in this process."""
+        return self._running().cancel(SessionKey(self.name, session_id))
+
+    async def resume(self, session_id: str) -> Reply | None:
+        """Run what waits in a session or was left unfinished by a crash; the last reply, or None."""
+        return await self._running().resume(SessionKey(self.name, session_id))
+
+    def _item(self, text: str, session_id: str | None, user_id: str, message_id: str | None) -> InboxItem:
+        if not text.strip():
+            raise InvalidArguments("the message is empty")
+        message_id = message_id or uuid7()
+        trace_id = get_trace_id() or new_trace_id()
+        said = UserSaid(message_id=message_id, user_id=user_id, trace_id=trace_id, parts=(Text(text),))
+        return InboxItem(SessionKey(self.name, session_id or uuid7()), message_id, user_id, said)
+
+    def _create_model(self, opened: AsyncExitStack) -> Model:
+        if not isinstance(self._given_model, str):
+            return self._given_model
+        model = create(self._given_model)
+        opened.push_async_callback(model.aclose)
+        if self._unpriced != "allow" or self._limits.usd is not None:
+            check_priced(self._given_model)
+        return model
+
+    async def _connect(self, opened: AsyncExitStack) -> Store:
+        given = self._given_store
+        if given is not None and not isinstance(given, str):
+            return given
+        store = await connect(given or default_url(), clock=self._clock)
+        opened.push_async_callback(store.aclose)
+        return store
+
+    def _running(self) -> Lanes:
+        if self._lanes is None:
+            raise self._not_started()
+        return self._lanes
+
+    def _not_started(self) -> ConfigError:
+        return ConfigError(f"agent {self.name} is not started", hint="use it inside `async with agent:`")
+
+
+def _collect(tools: Sequence[Runnable], skills: Sequence[Skill]) -> tuple[Runnable, ...]:
+    """All tools of an agent, no two of one name."""
+    for tool in tools:
+        if not hasattr(tool, "run"):
+            raise InvalidConfig(f"{tool!r} is not a tool", hint="decorate the function with @tool")
+    available = [skill for skill in skills if skill.available]
+    reader = skill_reader(available)
+    found = (*tools, *(tool for skill in available for tool in skill.tools), *((reader,) if reader else ()))
+    names = [tool.name for tool in found]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise InvalidConfig(f"two tools are named {twice!r}", hint="rename one of them")
+    return found
+
+
+def _instruct(instructions: str, skills: Sequence[Skill]) -> str:
+    listed = f"# Skills\n{index(skills)}" if skills else ""
+    return "\n\n".join(part for part in (instructions.strip(), listed) if part)

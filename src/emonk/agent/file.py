@@ -1,0 +1,63 @@
+"""The file that describes an agent: `agent.yaml`."""
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from emonk.config import load
+from emonk.models.section import LlmSection
+from emonk.runtime.limits import Limits
+
+
+class MemorySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the agent's memory files lie."""
+
+    backend: Literal["local", "gcs", "store"] = "local"
+    bucket: str | None = None
+
+
+class AgentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One agent.
+
+    `skills_dir` is relative to the file. `store` is a store URL; without one the embedded store in the data directory.
+    """
+
+    name: str
+    llm: LlmSection
+    type: str = ""
+    memory: MemorySection = MemorySection()
+    integrations: list[str] = []
+    skills_dir: str | None = None
+    system_prompt: str = ""
+    store: str | None = None
+    limits: Limits = Limits()
+
+
+class AgentFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    agent: AgentSection
+
+
+def read_agent_file(path: Path) -> AgentSection:
+    """Load and check the shape of an agent's file; nothing is started.
+
+    Raises:
+        InvalidConfig: naming file, line and key.
+    """
+    return load(path, AgentFile).agent
+
+
+def not_available(section: AgentSection, folder: Path) -> list[str]:
+    """What the file asks for and this version does not have, one line each."""
+    lines = [f"integration {name} is not available in this version" for name in section.integrations]
+    if section.memory.backend != "local":
+        lines.append(f"memory backend {section.memory.backend} is not available in this version")
+    roles = section.llm.specs()
+    lines += [
+        f"llm.{role} {roles[role]} is not used in this version" for role in ("worker", "fallback") if role in roles
+    ]
+    if section.skills_dir is not None and not (folder / section.skills_dir).is_dir():
+        lines.append(f"skills_dir {section.skills_dir} does not exist: there are no skills in it")
+    return lines

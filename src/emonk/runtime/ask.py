@@ -1,0 +1,81 @@
+"""One call of a model, whole or streamed to whoever watches."""
+
+from decimal import Decimal
+
+import msgspec
+
+from emonk.costs import price
+from emonk.errors import EmonkError, UnknownPrice
+from emonk.events import ModelSaid, StepFailed
+from emonk.models.protocol import Model, ModelRequest, ModelResponse, TextDelta
+from emonk.runtime.dispatch import Emit
+from emonk.runtime.progress import ReplyDelta
+
+
+class BrokenOff(Exception):
+    """A streamed answer failed after its first delta; `text` is what was shown."""
+
+    def __init__(self, text: str, error: EmonkError) -> None:
+        super().__init__(error.message)
+        self.text = text
+        self.error = error
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A model's answer and its price in USD, None when that is not known."""
+
+    response: ModelResponse
+    cost: Decimal | None
+
+    def said(self) -> ModelSaid:
+        """The answer as an event of the log."""
+        response = self.response
+        return ModelSaid(
+            message=response.message,
+            model=response.model,
+            finish_reason=response.finish_reason,
+            usage=response.usage,
+            cost_usd=self.cost,
+        )
+
+    def failed(self, code: str, message: str) -> StepFailed:
+        """The answer as one that cannot be used."""
+        response = self.response
+        return StepFailed(model=response.model, code=code, message=message, usage=response.usage, cost_usd=self.cost)
+
+
+async def ask(model: Model, request: ModelRequest, emit: Emit, *, streaming: bool) -> Answer:
+    """Call the model once.
+
+    Raises:
+        BrokenOff: the stream failed after its first delta, so asking again would not go unseen.
+        InfraError, ConfigError: the call failed before anything was said.
+    """
+    response = await (_streamed(model, request, emit) if streaming else model.generate(request))
+    try:
+        cost = price(model.spec, response.usage, model=response.model)
+    except UnknownPrice:
+        cost = None
+    return Answer(response, cost)
+
+
+async def _streamed(model: Model, request: ModelRequest, emit: Emit) -> ModelResponse:
+    shown: list[str] = []
+    whole: ModelResponse | None = None
+    try:
+        async for part in model.stream(request):
+            match part:
+                case TextDelta(text=text):
+                    shown.append(text)
+                    emit(ReplyDelta(text))
+                case ModelResponse():
+                    whole = part
+                case _:
+                    continue
+    except EmonkError as error:
+        if shown:
+            raise BrokenOff("".join(shown), error) from error
+        raise
+    if whole is None:
+        raise RuntimeError(f"the stream of {model.spec} ended without its whole answer")
+    return whole

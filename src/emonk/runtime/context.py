@@ -1,0 +1,102 @@
+"""From the log to what the model is shown.
+
+Whatever happened to a session, the messages are valid for every provider: each tool call is followed
+by its result, and a turn that broke off says so in the model's own voice.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from emonk.events import (
+    Event,
+    Interrupted,
+    Logged,
+    ModelSaid,
+    Opaque,
+    StepFailed,
+    Summarised,
+    ToolReturned,
+    TurnCancelled,
+    TurnFinished,
+    UserSaid,
+)
+from emonk.messages import AssistantMessage, Message, ToolCall, ToolMessage, ToolResult, assistant, user
+
+NO_RESULT = "No result was recorded for this call."
+
+
+def messages_of(events: Sequence[Logged]) -> list[Message]:
+    """The conversation that the events tell, ready to be sent to a model."""
+    messages: list[Message] = []
+    calls: dict[str, ToolCall] = {}
+    results: dict[str, ToolResult] = {}
+
+    def close() -> None:
+        if calls:
+            messages.append(results_message(calls.values(), results))
+            calls.clear()
+            results.clear()
+
+    for logged in events:
+        event = logged.event
+        if isinstance(event, ToolReturned):
+            results[event.result.call_id] = event.result
+            continue
+        close()
+        message = _message_of(event)
+        if message is not None:
+            messages.append(message)
+        if isinstance(message, AssistantMessage):
+            calls.update((call.id, call) for call in message.tool_calls)
+    close()
+    return messages
+
+
+def results_message(calls: Iterable[ToolCall], results: dict[str, ToolResult]) -> ToolMessage:
+    """The results of one step in the order of its calls; a call without one is told so."""
+    return ToolMessage(
+        tuple(results.get(call.id) or ToolResult(call.id, call.name, NO_RESULT, "no_result") for call in calls)
+    )
+
+
+def open_calls(events: Sequence[Logged]) -> tuple[ToolCall, ...]:
+    """The calls of the last model message that have no result yet."""
+    done: set[str] = set()
+    for logged in reversed(events):
+        match logged.event:
+            case ToolReturned(result=result):
+                done.add(result.call_id)
+            case ModelSaid(message=message):
+                return tuple(call for call in message.tool_calls if call.id not in done)
+            case _:
+                return ()
+    return ()
+
+
+def this_turn(events: Sequence[Logged], message_id: str) -> Iterator[Event]:
+    """The events since the user message that opened the turn."""
+    started = False
+    for logged in events:
+        if isinstance(logged.event, UserSaid) and logged.event.message_id == message_id:
+            started = True
+        if started:
+            yield logged.event
+
+
+def _message_of(event: Event) -> Message | None:
+    match event:
+        case UserSaid(parts=parts):
+            return user(parts)
+        case ModelSaid(message=message):
+            return message if message.parts else None
+        case Summarised(text=text):
+            return user(f"Summary of the conversation so far:\n{text}")
+        case Interrupted(text=text):
+            return assistant(f"{text} [interrupted]".strip())
+        case StepFailed(code="malformed_output", message=text):
+            return user(f"[Your last answer could not be used: {text}. Answer again.]")
+        case TurnFinished(status=status, text=text, reason=reason) if status != "done":
+            return assistant(text or f"[{status}: {reason}]")
+        case TurnCancelled():
+            return assistant("[cancelled by the user]")
+        case StepFailed() | TurnFinished() | ToolReturned() | Opaque():
+            return None

@@ -1,0 +1,71 @@
+"""The pump: finds the sessions whose turn is due, whoever left it, and has their agent run it."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Self
+
+from emonk.agent import Agent
+from emonk.clock import SYSTEM_CLOCK, Clock
+from emonk.errors import EmonkError
+from emonk.records import SessionKey
+
+POLL_SECONDS = 1.0
+AT_ONCE = 16
+
+_log = logging.getLogger("emonk.turns")
+
+
+class Pump:
+    """Runs due turns of started agents while it is open: at the start those that a crash left, then whatever comes."""
+
+    def __init__(
+        self, agents: Sequence[Agent], *, clock: Clock = SYSTEM_CLOCK, poll_seconds: float = POLL_SECONDS
+    ) -> None:
+        self._agents = {agent.name: agent for agent in agents}
+        self._clock = clock
+        self._poll_seconds = poll_seconds
+        self._running: dict[SessionKey, asyncio.Task[None]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._pump())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        tasks = [*self._running.values(), *([self._task] if self._task else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def once(self) -> int:
+        """Begin what is due now and wait for it; how many sessions were resumed."""
+        started = await self._begin()
+        await asyncio.gather(*started, return_exceptions=True)
+        return len(started)
+
+    async def _pump(self) -> None:
+        while True:
+            try:
+                await self._begin()
+            except EmonkError as error:
+                _log.warning("due turns could not be looked up: %s", error)
+            await self._clock.sleep(self._poll_seconds)
+
+    async def _begin(self) -> list[asyncio.Task[None]]:
+        started: list[asyncio.Task[None]] = []
+        for agent in self._agents.values():
+            for session in await agent.store.due(agent.name, limit=AT_ONCE):
+                if session not in self._running and len(self._running) < AT_ONCE:
+                    task = asyncio.create_task(self._resume(agent, session))
+                    self._running[session] = task
+                    started.append(task)
+        return started
+
+    async def _resume(self, agent: Agent, session: SessionKey) -> None:
+        try:
+            await agent.resume(session.session_id)
+        except EmonkError as error:
+            _log.warning("session %s could not be resumed: %s", session.session_id, error)
+        finally:
+            del self._running[session]
