@@ -107,7 +107,7 @@ class SqliteStore:
     async def read(self, session: SessionKey, *, after: int = 0, limit: int | None = None) -> list[Logged]:
         def work(connection: sqlite3.Connection) -> list[Logged]:
             row = sqlite_log.find(connection, session)
-            return [] if row is None else sqlite_log.read(connection, row.number, after, limit)
+            return [] if row is None else sqlite_log.read(connection, row, after, limit)
 
         return await self._read(work)
 

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from emonk.errors import EmonkError, InvalidConfig, Unavailable
-from emonk.store.sqlite_schema import migrate
+from emonk.store.sqlite_schema import migrate, version_of
 
 BUSY_SECONDS = 5.0
 _OLDEST = (3, 37, 0)  # STRICT tables
@@ -32,6 +32,7 @@ def open_writer(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Co
     except sqlite3.OperationalError as error:
         raise _unusable(path, str(error)) from error
     try:
+        version_of(connection, path)  # before anything is changed: it might be another program's
         _write_ahead(connection, path, busy_seconds)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -71,9 +72,13 @@ def explain(error: sqlite3.Error, path: Path) -> EmonkError:
 
 
 def _create(path: Path) -> None:
+    """Never opens a file that exists: closing it would drop the locks of this process (fcntl(2))."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        if not path.parent.is_dir():
+            raise _unusable(path, f"{path.parent} is no directory") from None
     except OSError as error:
         raise _unusable(path, error.strerror or str(error)) from error
 

@@ -148,7 +148,7 @@ def _grant(connection: sqlite3.Connection, row: SessionRow, item: _Next, owner: 
     """The lease, with the log as it is now that the item's event is in it."""
     resumed = item.revision is not None
     begun = item.revision or row.revision + 1
-    logged = read(connection, row.number, row.cutoff)
+    logged = read(connection, row, row.cutoff)
     event = _event_at(connection, row, begun, logged)
     lease = Lease(row.session, owner, row.fence + 1, now + LEASE_MICROSECONDS)
     revision, title = max(row.revision, begun), row.title or title_of(event)
@@ -162,4 +162,4 @@ def _event_at(connection: sqlite3.Connection, row: SessionRow, revision: int, lo
     """A summary may have covered the event of a turn that is still running."""
     if revision > row.cutoff:
         return logged[revision - row.cutoff - 1].event
-    return read(connection, row.number, revision - 1, 1)[0].event
+    return read(connection, row, revision - 1, 1)[0].event

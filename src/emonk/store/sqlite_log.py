@@ -124,18 +124,18 @@ def release(connection: sqlite3.Connection, lease: Lease) -> None:
     connection.execute(_RELEASE, (lease.session.agent, lease.session.session_id, lease.fence))
 
 
-def read(connection: sqlite3.Connection, number: int, after: int, limit: int | None = None) -> list[Logged]:
+def read(connection: sqlite3.Connection, row: SessionRow, after: int, limit: int | None = None) -> list[Logged]:
     """The session's log from the revision after `after`."""
-    start = number * _REVISIONS
+    start = row.number * _REVISIONS
     rows = connection.execute(_READ, (start + after, start + _REVISIONS, -1 if limit is None else limit))
-    return [_logged(place - start, at, data) for place, at, data in rows]
+    return [_logged(row.session, place - start, at, data) for place, at, data in rows]
 
 
-def _logged(revision: int, at: int, data: bytes) -> Logged:
+def _logged(session: SessionKey, revision: int, at: int, data: bytes) -> Logged:
     try:
         return Logged(revision, at, decode(data))
     except msgspec.DecodeError as error:
-        raise InvalidConfig(f"Event {revision} of a session cannot be read: {error}") from error
+        raise InvalidConfig(f"Event {revision} of session {session.session_id} cannot be read: {error}") from error
 
 
 def _stale(connection: sqlite3.Connection, fence: Lease, expected_revision: int) -> StaleSession:

@@ -58,18 +58,22 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
 )
 
+# BEGIN IMMEDIATE alone succeeds on a file that may only be read; this fails there, and costs no flush elsewhere.
+_WRITE_NOTHING = "DELETE FROM sessions WHERE 0"
+
 
 def migrate(connection: sqlite3.Connection, path: Path, *, migrations: Sequence[Sequence[str]] = MIGRATIONS) -> None:
     """Bring the file to this version's schema, in one transaction that also proves it can be written.
 
     Raises:
-        InvalidConfig: a newer emonk or another program wrote it.
+        InvalidConfig: see `version_of`.
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
-        version = _version(connection, path, len(migrations))
+        version = version_of(connection, path, known=len(migrations))
         if version < len(migrations):
             _upgrade(connection, migrations[version:], len(migrations))
+        connection.execute(_WRITE_NOTHING)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -77,7 +81,12 @@ def migrate(connection: sqlite3.Connection, path: Path, *, migrations: Sequence[
         raise
 
 
-def _version(connection: sqlite3.Connection, path: Path, known: int) -> int:
+def version_of(connection: sqlite3.Connection, path: Path, *, known: int = len(MIGRATIONS)) -> int:
+    """The schema that a file has, 0 for a new one.
+
+    Raises:
+        InvalidConfig: a newer emonk or another program wrote it.
+    """
     version = _number(connection, "PRAGMA user_version")
     application = _number(connection, "PRAGMA application_id")
     if application != APPLICATION_ID and (application or _number(connection, "SELECT count(*) FROM sqlite_schema")):

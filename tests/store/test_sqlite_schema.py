@@ -1,0 +1,76 @@
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from emonk.errors import InvalidConfig
+from emonk.store.sqlite_file import open_writer
+from emonk.store.sqlite_schema import MIGRATIONS, migrate
+
+ONE_MORE = (*MIGRATIONS, ("ALTER TABLE sessions ADD COLUMN colour TEXT", "CREATE TABLE extra (n INTEGER)"))
+BROKEN = (*MIGRATIONS, ("CREATE TABLE extra (n INTEGER)", "ALTER TABLE missing ADD COLUMN n INTEGER"))
+
+
+def tables(path: Path) -> set[str]:
+    connection = sqlite3.connect(path)
+    names = {str(row[0]) for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    connection.close()
+    return names
+
+
+def version(path: Path) -> int:
+    connection = sqlite3.connect(path)
+    number = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    connection.close()
+    return number
+
+
+def test_new_file_gets_the_current_schema(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    open_writer(path).close()
+    assert tables(path) == {"sessions", "participants", "events", "inbox"}
+    assert version(path) == len(MIGRATIONS)
+
+
+def test_earlier_file_is_brought_up_once_and_keeps_its_rows(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    connection = open_writer(path)
+    connection.execute("INSERT INTO sessions (agent, session_id, created_at, last_active) VALUES ('a', 's', 1, 2)")
+    for _ in range(2):
+        migrate(connection, path, migrations=ONE_MORE)
+        assert connection.execute("SELECT session_id, colour FROM sessions").fetchall() == [("s", None)]
+    connection.close()
+    assert version(path) == len(ONE_MORE)
+
+
+def test_failing_migration_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    connection = open_writer(path)
+    with pytest.raises(sqlite3.OperationalError, match="missing"):
+        migrate(connection, path, migrations=BROKEN)
+    connection.close()
+    assert "extra" not in tables(path)
+    assert version(path) == len(MIGRATIONS)
+
+
+def test_file_of_a_newer_emonk_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    connection = open_writer(path)
+    migrate(connection, path, migrations=ONE_MORE)
+    connection.close()
+    with pytest.raises(InvalidConfig, match="newer emonk") as caught:
+        open_writer(path)
+    assert str(path) in caught.value.message
+    assert "upgrade" in caught.value.hint
+
+
+@pytest.mark.parametrize("statement", ["CREATE TABLE theirs (n INTEGER)", "PRAGMA application_id = 42"])
+def test_database_of_another_program_is_refused(tmp_path: Path, statement: str) -> None:
+    path = tmp_path / "theirs.db"
+    connection = sqlite3.connect(path)
+    connection.execute(statement)
+    connection.close()
+    before = tables(path)
+    with pytest.raises(InvalidConfig, match="another program"):
+        open_writer(path)
+    assert tables(path) == before
