@@ -42,7 +42,7 @@ check: setup ## format, lint, types, layers, and every block of the documentatio
 	$(BIN)/pytest -n auto tests/docs
 
 bench: setup ## print the measures, each as a ratio within one run
-	@for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python "$$benchmark" || exit 1; done
+	@over=0; for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python "$$benchmark" || over=1; done; exit $$over
 
 lock: setup ## write the lock files anew from pyproject.toml
 	$(LOCK) $(UPGRADE) --all-extras --group dev -o requirements.lock pyproject.toml

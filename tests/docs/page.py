@@ -17,10 +17,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from emonk.agent.file import read_agent_file
 from tests.docs.blocks import Block
 from tests.docs.example_repository import make_repository
 from tests.docs.matching import difference, matches
 from tests.docs.shell import Finished, Shell, Step, steps_of
+from tests.docs.stand_in import answers_of, gemini_stand_in
 
 _DEFAULT_PORT = 8080
 
@@ -45,15 +47,17 @@ class Page:
         """Run all blocks; the first that is not as the page says fails the test."""
         # Classes find their annotations' names, and `if __name__ == "__main__"` runs, as in a script.
         self._monkeypatch.setitem(sys.modules, "__main__", self._module)
-        for name, value in self._environment.items():
-            if name.startswith("EMONK_"):
-                self._monkeypatch.setenv(name, value)
+        self._monkeypatch.setenv("EMONK_DATA_DIR", self._environment["EMONK_DATA_DIR"])
         with self._cleanup:
             for block in blocks:
                 self._check(block)
 
     def _check(self, block: Block) -> None:
         place = self._place(block)
+        if "gemini" in block.directives:
+            answers = answers_of(block.directives["gemini"])
+            self._set("EMONK_GEMINI_BASE_URL", self._cleanup.enter_context(gemini_stand_in(answers)))
+            self._set("GEMINI_API_KEY", "a-key-of-the-stand-in")
         match block.language:
             case "python":
                 self._monkeypatch.chdir(place)
@@ -65,9 +69,16 @@ class Page:
             case "toml":
                 tomllib.loads(block.text)
             case "yaml":
-                yaml.safe_load(block.text)
+                self._yaml(block)
             case _:
                 pass
+
+    def _yaml(self, block: Block) -> None:
+        content = yaml.safe_load(block.text)
+        if isinstance(content, dict) and "agent" in content:
+            path = self._directory / "agent.yaml"
+            path.write_text(block.text, encoding="utf-8")
+            read_agent_file(path)
 
     def _place(self, block: Block) -> Path:
         if "project" in block.directives:
@@ -78,6 +89,12 @@ class Page:
                 make_repository(repository, self._environment)
             return repository
         return self._here
+
+    def _set(self, name: str, value: str) -> None:
+        self._environment[name] = value
+        self._monkeypatch.setenv(name, value)
+        if self._shell is not None:
+            self._shell.export(name, value)
 
     def _python(self, block: Block) -> None:
         tree = ast.parse(block.text, block.page)

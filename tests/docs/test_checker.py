@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from yaml import YAMLError
 
+from emonk import ConfigError
 from tests.docs.blocks import UncollectedError, blocks_of
 from tests.docs.matching import matches
 from tests.docs.page import Page
@@ -46,6 +48,16 @@ GOOD = {
         "<!-- docs: background -->\n```console\n$ echo http://127.0.0.1:8080; sleep 60\nhttp://127.0.0.1:8080\n"
         "$ echo next\nnext\n```\n"
     ),
+    "an agent's file": "```yaml\nagent:\n  name: a\n  llm:\n    model: offline\n```\n",
+    "a model answers": (
+        '<!-- docs: gemini ["It is sunny."] -->\n```python\nfrom emonk import Agent\n'
+        'async with Agent(name="a", model="gemini:gemini-2.0-flash") as agent:\n'
+        '    reply = await agent.process_message("Weather?", session_id="s", user_id="u")\n'
+        "print(reply.text)\n```\n```text\nIt is sunny.\n```\n"
+    ),
+    "a model is told to the console": (
+        "<!-- docs: gemini [] -->\n```console\n$ echo $EMONK_GEMINI_BASE_URL\nhttp://127.0.0.1:[..]\n```\n"
+    ),
     "fences in a list": "1. so:\n\n   ```console\n   $ echo a\n   a\n   ```\n",
 }
 
@@ -59,6 +71,8 @@ WRONG = {
     "console without a command": ("```console\necho a\n```\n", ValueError),
     "a server ends": ("<!-- docs: background -->\n```console\n$ echo up\nlistening\n```\n", Failed),
     "json": ("```json\n{\n```\n", ValueError),
+    "yaml": ("```yaml\n- a\nb\n```\n", YAMLError),
+    "an agent's file with an unknown key": ("```yaml\nagent:\n  nam: a\n```\n", ConfigError),
     "toml": ("```toml\n[\n```\n", ValueError),
 }
 
