@@ -22,6 +22,7 @@ HOURS = 3600.0
 """A server that asks to wait this many seconds or more has no quota left for this turn."""
 
 _DELAY = re.compile(r"(\d{1,9}(?:\.\d+)?)s")
+_RETRY_IN = re.compile(r"retry in (\d{1,9}(?:\.\d+)?)s")
 _DAILY = re.compile(r"(?i)per[ _-]?day|daily")
 _NOTHING_ALLOWED = re.compile(r"\blimit: 0(?![.\d])")
 _OVERFLOW = re.compile(r"(?is)token count.*(exceeds|supports? (only )?up to)|exceeds the maximum number of tokens")
@@ -61,7 +62,8 @@ def failure(status: int, rpc: Status, *, model: str, wait: float | None = None) 
     """The error that a status and its details stand for; `wait` is the `Retry-After` header in seconds."""
     said = rpc.message.strip() or f"HTTP {status}"
     message = f"Gemini ({model}): {said}"
-    wait = max(filter(None, (wait, _retry_delay(rpc))), default=wait)
+    waits = [seconds for seconds in (wait, _retry_delay(rpc)) if seconds is not None]
+    wait = max(waits, default=None)
     match status:
         case 429 if _exhausted(rpc, wait):
             hint = "use another model or key, or wait for the quota to be renewed"
@@ -82,7 +84,8 @@ def _retry_delay(rpc: Status) -> float | None:
     for detail in rpc.details:
         if match := _DELAY.fullmatch(as_text(detail.get("retryDelay"))):
             return float(match[1])
-    return None
+    match = _RETRY_IN.search(rpc.message)
+    return float(match[1]) if match else None
 
 
 def _exhausted(rpc: Status, wait: float | None) -> bool:
@@ -100,5 +103,5 @@ def _limits(detail: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _used_up(limit: dict[str, Any]) -> bool:
-    names = ("quotaId", "quota_limit", "description")
+    names = ("quotaId", "quotaMetric", "quota_limit", "description")
     return as_text(limit.get("quotaValue")) == "0" or any(_DAILY.search(as_text(limit.get(name))) for name in names)

@@ -4,7 +4,7 @@ import asyncio
 import io
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -64,8 +64,17 @@ class HttpClient:
             InfraError: the provider cannot be reached or cannot serve.
             ConfigError: the provider refuses the request or the key.
         """
-        async with self._exchange(path, body) as response:
-            return await response.read()
+        from aiohttp import ClientError  # noqa: PLC0415 - 0.3 s of CPU that only the first call should pay
+
+        try:
+            async with self._send(path, body) as response:
+                if 200 <= response.status < 300:
+                    return await response.read()
+                failure = await self._refusal(response)
+        except (ClientError, OSError, TimeoutError) as error:
+            failure = connection_failure(error, self._host)
+        # Raised out here, so that no context leads to the request and its headers.
+        raise failure
 
     async def stream(self, path: str, body: bytes) -> AsyncGenerator[bytes]:
         """The body of a 2xx answer as it arrives, if it is an event stream.
@@ -74,11 +83,18 @@ class HttpClient:
             InfraError: the provider cannot be reached, cannot serve, or breaks off.
             ConfigError: the provider refuses the request or the key.
         """
-        async with self._exchange(path, body) as response:
-            if response.content_type != "text/event-stream":
-                raise await self._refusal(response)
-            async for chunk in response.content.iter_any():
-                yield chunk
+        from aiohttp import ClientError  # noqa: PLC0415 - as above
+
+        try:
+            async with self._send(path, body) as response:
+                if 200 <= response.status < 300 and response.content_type == "text/event-stream":
+                    async for chunk in response.content.iter_any():
+                        yield chunk
+                    return
+                failure = await self._refusal(response)
+        except (ClientError, OSError, TimeoutError) as error:
+            failure = connection_failure(error, self._host)
+        raise failure
 
     async def aclose(self) -> None:
         """Close the connections that belong to the running event loop."""
@@ -86,21 +102,10 @@ class HttpClient:
         if session is not None:
             await session.close()
 
-    @asynccontextmanager
-    async def _exchange(self, path: str, body: bytes) -> AsyncGenerator["ClientResponse"]:
-        from aiohttp import ClientError  # noqa: PLC0415 - 0.3 s of CPU that only the first call should pay
-
+    def _send(self, path: str, body: bytes) -> "AbstractAsyncContextManager[ClientResponse]":
+        # aiohttp warns of large bodies that are given as bytes.
         data = body if len(body) < _LARGE_BODY else io.BytesIO(body)
-        try:
-            async with self._session().post(self._base_url + path, data=data, allow_redirects=False) as response:
-                if not 200 <= response.status < 300:
-                    raise await self._refusal(response)
-                yield response
-                return
-        except (ClientError, OSError, TimeoutError) as error:
-            failure = connection_failure(error, self._host)
-        # Raised out here, so that no context leads to the request and its headers.
-        raise failure
+        return self._session().post(self._base_url + path, data=data, allow_redirects=False)
 
     async def _refusal(self, response: "ClientResponse") -> InfraError | ConfigError:
         if 300 <= response.status < 400:

@@ -35,8 +35,9 @@ class EventParser:
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """The events that `chunk` completes."""
-        if self._line_feed_may_follow and chunk:
-            self._line_feed_may_follow = False
+        if not chunk:
+            return []
+        if self._line_feed_may_follow:
             chunk = chunk.removeprefix(b"\n")
         self._rest += chunk
         events: list[ServerSentEvent] = []

@@ -1,0 +1,100 @@
+"""A Gemini answer as it comes together, and what it means."""
+
+from collections.abc import Mapping
+
+from emonk.messages import AssistantMessage, AssistantPart, Blob
+from emonk.models.gemini_errors import failure, read_status
+from emonk.models.gemini_wire import Body, join_parts, read_part, read_usage
+from emonk.models.protocol import ModelResponse, Outcome
+from emonk.records import Usage
+
+OUTCOMES: Mapping[str, Outcome] = {
+    "MAX_TOKENS": Outcome.TRUNCATED,
+    "CONTINUATION": Outcome.TRUNCATED,
+    "MALFORMED_FUNCTION_CALL": Outcome.MALFORMED,
+    "UNEXPECTED_TOOL_CALL": Outcome.MALFORMED,
+    "TOO_MANY_TOOL_CALLS": Outcome.MALFORMED,
+    "MISSING_THOUGHT_SIGNATURE": Outcome.MALFORMED,
+    "MALFORMED_RESPONSE": Outcome.MALFORMED,
+    "SAFETY": Outcome.BLOCKED,
+    "RECITATION": Outcome.BLOCKED,
+    "LANGUAGE": Outcome.BLOCKED,
+    "BLOCKLIST": Outcome.BLOCKED,
+    "PROHIBITED_CONTENT": Outcome.BLOCKED,
+    "SPII": Outcome.BLOCKED,
+    "IMAGE_SAFETY": Outcome.BLOCKED,
+    "IMAGE_PROHIBITED_CONTENT": Outcome.BLOCKED,
+    "IMAGE_RECITATION": Outcome.BLOCKED,
+    "MODEL_ARMOR": Outcome.BLOCKED,
+    "ESCALATION": Outcome.BLOCKED,
+    "PUP_LIMITED_DISABLED": Outcome.BLOCKED,
+}
+"""Finish reasons that say more than the content does; the others (`STOP`, `OTHER`, `NO_IMAGE`, ...) leave it to that.
+
+https://ai.google.dev/api/generate-content#FinishReason, and Vertex AI's own.
+"""
+
+
+class Answer:
+    """An answer from one body, or from the chunks of a stream.
+
+    Attributes:
+        finish_reason: the last that was said; empty as long as the answer goes on.
+    """
+
+    def __init__(self, model: str) -> None:
+        """Begin an answer of the model that was asked for."""
+        self.finish_reason = ""
+        self._asked = model
+        self._model = model
+        self._id = ""
+        self._usage = Usage()
+        self._parts: list[AssistantPart] = []
+        self._blocked = False
+
+    def add(self, body: Body) -> list[AssistantPart]:
+        """Take in a body, and give the parts it added.
+
+        Raises:
+            InfraError: the body is an error.
+            ConfigError: the body is an error that a human must act on.
+        """
+        if body.error is not None:
+            rpc = read_status(body.error)
+            raise failure(rpc.code or 500, rpc, model=self._asked)
+        self.finish_reason = body.finish_reason or self.finish_reason
+        self._blocked = self._blocked or (body.candidate is None and bool(body.finish_reason))
+        self._model = body.model_version or self._model
+        self._id = body.response_id or self._id
+        if body.usage_metadata:
+            self._usage = read_usage(body.usage_metadata)
+        parts = [part for wire in body.parts if (part := read_part(wire)) is not None]
+        self._parts += parts
+        return parts
+
+    def response(self) -> ModelResponse:
+        """What has come so far, as a whole."""
+        message = AssistantMessage(join_parts(self._parts))
+        return ModelResponse(
+            message=message,
+            outcome=Outcome.BLOCKED if self._blocked else outcome(self.finish_reason, message),
+            finish_reason=self.finish_reason,
+            usage=self._usage,
+            model=self._model,
+            response_id=self._id,
+        )
+
+
+def outcome(finish_reason: str, message: AssistantMessage) -> Outcome:
+    """What an answer means for the runtime.
+
+    A policy's answer stays one whatever came with it. Otherwise calls are to be answered, also those that the provider
+    thinks unexpected: the dispatcher tells the model which tools there are.
+    """
+    word = OUTCOMES.get(finish_reason)
+    if word is not Outcome.BLOCKED and message.tool_calls:
+        return Outcome.TOOL_CALLS
+    if word is not None:
+        return word
+    usable = message.text.strip() or any(isinstance(part, Blob) for part in message.parts)
+    return Outcome.COMPLETE if usable else Outcome.EMPTY
