@@ -1,1 +1,1 @@
-"""TBD"""
+"""The jr-engineer: reviews changes and explains code bases."""

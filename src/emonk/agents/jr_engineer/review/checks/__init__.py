@@ -1,0 +1,1 @@
+"""The checks of a review; each accounts for every changed file in the ledger."""

@@ -1,0 +1,52 @@
+"""Web routes that a module answers: what its decorators and its route tables say."""
+
+import ast
+from collections.abc import Iterable
+
+from emonk.agents.jr_engineer.review.checks.api import Definition, simple_name
+
+_DECORATORS = {
+    "route", "get", "post", "put", "patch", "delete", "head", "options", "websocket", "api_route", "websocket_route",
+}  # fmt: skip
+_TABLES = {
+    "Route", "WebSocketRoute", "APIRoute", "path", "re_path",
+    "add_url_rule", "add_route", "add_api_route", "add_websocket_route",
+}  # fmt: skip
+
+
+def decorated_routes(definition: Definition) -> list[tuple[str, str]]:
+    """Method and path of each route decorator, such as `@app.get("/items")`: `("GET", "/items")`."""
+    return [
+        (_method(call), path)
+        for call in definition.decorators
+        if isinstance(call.func, ast.Attribute) and call.func.attr in _DECORATORS
+        for path in _path(call.args[:1])
+        if path.startswith("/")
+    ]
+
+
+def routes(tree: ast.Module, defined: Iterable[Definition]) -> dict[str, int]:
+    """Every route of a module, such as `GET /items`, with its line."""
+    found = {f"{method} {path}": item.line for item in defined for method, path in decorated_routes(item)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and len(node.args) > 1 and simple_name(node.func) in _TABLES:
+            found |= {f"{_table_method(node)} {path}": node.lineno for path in _path(node.args[:1])}
+    return found
+
+
+def _method(call: ast.Call) -> str:
+    name = simple_name(call.func)
+    return _table_method(call) if name in {"route", "api_route"} else name.upper().removesuffix("_ROUTE")
+
+
+def _table_method(call: ast.Call) -> str:
+    given = [ast.unparse(keyword.value) for keyword in call.keywords if keyword.arg == "methods"]
+    return " ".join(["route", *given])
+
+
+def _path(arguments: list[ast.expr]) -> list[str]:
+    match arguments:
+        case [ast.Constant(value=str() as path)]:
+            return [path]
+        case _:
+            return []
