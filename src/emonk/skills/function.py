@@ -36,7 +36,7 @@ class Tool(Generic[P, R]):
     `signature` stands in for the function's own, where that does not say what a model must be told.
     """
 
-    def __init__(  # noqa: PLR0913  the decorator's own keywords
+    def __init__(
         self,
         function: Callable[P, R],
         *,
@@ -143,7 +143,7 @@ def tool(
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 
 
-def tool(  # noqa: PLR0913  each keyword is one fact about the tool
+def tool(
     function: Callable[P, R] | None = None,
     /,
     *,

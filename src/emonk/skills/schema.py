@@ -3,8 +3,10 @@
 No references, no titles, one `type` wherever there is a value: what Gemini, OpenAI and Anthropic all take.
 """
 
+import datetime as dt
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 
@@ -12,6 +14,8 @@ from emonk.errors import InvalidConfig
 
 Schema = dict[str, Any]
 
+# msgspec names the format of these only where they must have a time zone.
+_TIMES: dict[Any, Schema] = {dt.datetime: {"format": "date-time"}, dt.time: {"format": "time"}}
 _DROPPED = frozenset({"title", "discriminator", "uniqueItems", "examples", "multipleOf", "propertyNames"})
 
 
@@ -23,7 +27,7 @@ def json_schema(kind: Any, where: str) -> Schema:
     """
     try:
         (schema,), components = msgspec.json.schema_components([kind], schema_hook=_hook, ref_template="{name}")
-        return _Inliner(components, where).plain(schema)
+        return _Inliner(components, where).plain(schema | _TIMES.get(_bare(kind), {}))
     except (TypeError, RecursionError) as error:
         raise unsupported(where, str(error).splitlines()[-1]) from error
 
@@ -40,6 +44,14 @@ def _hook(kind: type) -> Schema:
     if kind is Path:
         return {"type": "string"}
     raise NotImplementedError
+
+
+def _bare(kind: Any) -> Any:
+    """The type without its annotations and its None."""
+    if get_origin(kind) is Annotated:
+        return _bare(get_args(kind)[0])
+    choices = [choice for choice in get_args(kind) if choice is not NoneType]
+    return choices[0] if get_origin(kind) in (Union, UnionType) and len(choices) == 1 else kind
 
 
 class _Inliner:

@@ -35,7 +35,8 @@ class Finder:
             self._put(name, schema, self._mentioned(name, schema))
         for name, schema in self._open():
             choice = find_choice(self._head, schema)
-            self._put(name, schema, None if choice is None else choice[0])
+            if choice is not None and self._put(name, schema, choice[0]):
+                self._taken |= {self._head[at] for at in choice[1]}
         self._take(_URL.findall(self._text), _URL_NAMES)
         self._take(_PATH.findall(self._text), _PATH_NAMES)
         self._take_quoted()
@@ -95,8 +96,10 @@ class Finder:
         waiting = [
             (name, schema) for name, schema in self._open() if is_free(schema) and name.lower().split("_")[-1] in names
         ]
-        for candidate, (name, schema) in zip(candidates, waiting, strict=False):
-            self._put(name, schema, candidate.rstrip(".,;:!?") or candidate)
+        known = set(map(str, self.arguments.values()))
+        fresh = [plain for candidate in candidates if (plain := candidate.rstrip(".,;:!?") or candidate) not in known]
+        for candidate, (name, schema) in zip(fresh, waiting, strict=False):
+            self._put(name, schema, candidate)
 
     def _take_quoted(self) -> None:
         quoted = ["".join(groups) for groups in _QUOTED.findall(self._text)]

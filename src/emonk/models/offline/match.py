@@ -15,6 +15,9 @@ from emonk.models.protocol import ToolLike
 
 # Chosen on the sentences of the tests: what is below says too much that no tool knows.
 _THRESHOLD = 0.4
+
+# What only a language model can make use of: instructions to follow.
+_FOR_MODELS = frozenset({"load_skill"})
 _NEAR = 0.9
 _NAME, _DESCRIPTION, _PARAMETER = 1.0, 0.6, 0.3
 
@@ -53,11 +56,12 @@ class _Entry:
 
 
 class Catalogue:
-    """The tools of an agent, prepared once."""
+    """The tools of an agent, prepared once; `offered` are those that the planner chooses from."""
 
     def __init__(self, tools: Sequence[ToolLike]) -> None:
         self.tools = tuple(tools)
-        self._entries = [_Entry(tool) for tool in tools]
+        self.offered = tuple(tool for tool in tools if tool.name not in _FOR_MODELS)
+        self._entries = [_Entry(tool) for tool in self.offered]
         known = {word for entry in self._entries for word in entry.weights}
         strong = {word for entry in self._entries for word in entry.strong()}
         self._speller = Speller(strong | EMPTY, known)

@@ -50,12 +50,12 @@ class OfflineModel:
             case UserMessage() if request.tools and request.tool_choice != "none":
                 return self._planned(self._prepared(request.tools), last.text)
             case _:
-                return assistant(capabilities(request.tools))
+                return assistant(capabilities(self._prepared(request.tools).offered))
 
     def _planned(self, catalogue: Catalogue, text: str) -> AssistantMessage:
         match catalogue.plans(text):
             case []:
-                return assistant(capabilities(catalogue.tools))
+                return assistant(capabilities(catalogue.offered))
             case [Plan(missing=()) as plan]:
                 return assistant(tool_calls=[ToolCall(f"offline_{uuid7()}", plan.tool.name, plan.arguments)])
             case [plan]:

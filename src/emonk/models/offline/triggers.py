@@ -172,7 +172,8 @@ class _Matcher:
             pairs = zip(one.slots, groups.groups(), strict=True)
             values = {name: value_of(text, self._properties.get(name, {})) for name, text in pairs}
             fit = None if None in values.values() else self._from(parts, part + 1, at + 1)
-            return fit and Fit(fit.weight + 1, fit.left, values | fit.arguments, fit.words | {at})
+            exact = 1 + len(pattern.pattern) / 1000  # `a...b` is no `a..` with `.b`
+            return fit and Fit(fit.weight + exact, fit.left, values | fit.arguments, fit.words | {at})
         return self._from(parts, part, at + 1) if self._found[at].stem in EMPTY or part == 1 else None
 
     def _slot(self, parts: Sequence[_Part], part: int, at: int, name: str) -> Fit | None:
