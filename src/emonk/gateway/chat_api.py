@@ -1,0 +1,56 @@
+"""`POST /api/chat`: a message to an agent, answered whole or as a stream."""
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from emonk.gateway.desk import check_id, desk_of
+from emonk.gateway.limits import read_json
+from emonk.gateway.problems import ProblemError, json_response
+from emonk.gateway.running import ShuttingDownError
+from emonk.gateway.sse import turn_response
+from emonk.gateway.wire import reply_json
+from emonk.ids import uuid7
+
+MESSAGE_CHARACTERS = 100_000
+
+
+class ChatRequest(msgspec.Struct, frozen=True):
+    """A message; without `session_id` it opens a session, the same `message_id` again gets the first one's reply."""
+
+    message: str
+    agent: str | None = None
+    session_id: str | None = None
+    message_id: str | None = None
+    stream: bool = False
+
+
+async def chat(request: Request) -> Response:
+    """Answer a message.
+
+    Whatever the turn comes to is a 200: `status` in the body tells `done` from `failed`, `limit` or `busy`.
+    A client that goes away does not end the turn; `POST /api/sessions/ID/cancel` does.
+    """
+    desk = desk_of(request)
+    asked = await read_json(request, ChatRequest)
+    _check(asked)
+    agent = desk.agent(asked.agent)
+    session_id = asked.session_id or uuid7()
+    message_id = asked.message_id or uuid7()
+    try:
+        turn = desk.running.start(agent, session_id, message_id, asked.message, stream=asked.stream)
+        if asked.stream:
+            return turn_response(turn, desk.clock)
+        return json_response(reply_json(await turn.reply()))
+    except ShuttingDownError as error:
+        hint = "send it again with the same message_id when the server is back"
+        raise ProblemError(503, "shutting_down", "the server ends", hint) from error
+
+
+def _check(asked: ChatRequest) -> None:
+    if not asked.message.strip():
+        raise ProblemError(422, "invalid_request", "message is empty", "say something")
+    if len(asked.message) > MESSAGE_CHARACTERS:
+        raise ProblemError(422, "invalid_request", f"message is longer than {MESSAGE_CHARACTERS} characters")
+    check_id(asked.session_id, "session_id")
+    check_id(asked.message_id, "message_id")

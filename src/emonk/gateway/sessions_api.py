@@ -1,0 +1,63 @@
+"""`/api/sessions`: what was said, and how to stop what is being said; `/api/agents`: to whom."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from emonk.agent import Agent
+from emonk.gateway.desk import desk_of
+from emonk.gateway.problems import ProblemError, json_response
+from emonk.gateway.wire import event_json, session_json
+from emonk.store.protocol import SessionInfo
+
+LISTED = 50
+EXAMPLES = 4
+
+
+async def agents(request: Request) -> Response:
+    """Who is served, with which model, and what one might ask."""
+    return json_response({"agents": [_agent_json(agent) for agent in desk_of(request).agents.values()]})
+
+
+async def sessions(request: Request) -> Response:
+    """Sessions, last active first, of the agent that `?agent=` names or of all."""
+    desk = desk_of(request)
+    name = request.query_params.get("agent")
+    chosen = desk.agents.values() if name is None else [desk.agent(name)]
+    found: list[SessionInfo] = []
+    for agent in chosen:
+        found += await agent.store.sessions(agent=agent.name, limit=LISTED)
+    found.sort(key=lambda info: info.last_active, reverse=True)
+    return json_response({"sessions": [session_json(info) for info in found[:LISTED]]})
+
+
+async def session(request: Request) -> Response:
+    """One session with its events, those after revision `?after=` if that is given."""
+    agent, info = await desk_of(request).session(request)
+    events = await agent.store.read(info.session, after=_after(request))
+    revision = events[-1].revision if events else info.revision
+    about = {"session_id": info.session.session_id, "agent": agent.name, "revision": revision}
+    return json_response({**about, "events": [event_json(logged) for logged in events]})
+
+
+async def cancel(request: Request) -> Response:
+    """End the session's running turn; `cancelled` is false when none runs here."""
+    agent, info = await desk_of(request).session(request)
+    return json_response({"cancelled": await agent.cancel(info.session.session_id)})
+
+
+def _after(request: Request) -> int:
+    given = request.query_params.get("after", "0")
+    if not (given.isascii() and given.isdigit() and len(given) < 16):
+        raise ProblemError(422, "invalid_request", f"after is {given!r}", "a revision is a whole number from 0")
+    return int(given)
+
+
+def _agent_json(agent: Agent) -> dict[str, object]:
+    examples = [trigger for tool in agent.tools for trigger in tool.triggers[:2] if "{" not in trigger]
+    return {
+        "name": agent.name,
+        "model": agent.model_spec,
+        "offline": agent.model_spec == "offline",
+        "examples": examples[:EXAMPLES],
+        "notices": list(agent.notices),
+    }

@@ -1,0 +1,233 @@
+// The chat page: which agent, which session, and the turn that runs.
+
+import { get, post, Refused, streamTurn } from "/static/api.js";
+import { Answer, replay, said, spent } from "/static/conversation.js";
+import { element } from "/static/markdown.js";
+
+const ui = Object.fromEntries([...document.querySelectorAll("[id]")].map((node) => [node.id, node]));
+const RETRIES = 5;
+
+let agents = [];
+let agent = null;
+let session = null; // null until the first message is sent
+let turn = null; // { session, answer } while one runs
+
+async function start() {
+  agents = (await get("/api/agents")).agents;
+  for (const each of agents) {
+    const tab = element("button", { type: "button" }, each.name);
+    tab.addEventListener("click", () => go(each.name, null));
+    ui.agents.append(tab);
+  }
+  window.addEventListener("hashchange", () => show().catch(complain));
+  await show();
+}
+
+// The address says what is shown: #agent/session.
+function place() {
+  const [name, id] = location.hash.slice(1).split("/").map(decodeURIComponent);
+  return { agent: agents.find((each) => each.name === name) ?? agents[0], session: id || null };
+}
+
+function address(name, id) {
+  return `#${encodeURIComponent(name)}${id ? `/${encodeURIComponent(id)}` : ""}`;
+}
+
+function go(name, id) {
+  const target = address(name, id);
+  if (location.hash === target) show().catch(complain);
+  else location.hash = target;
+}
+
+async function show() {
+  const here = place();
+  agent = here.agent;
+  session = here.session;
+  if (turn && turn.session !== session) turn = null; // it runs on, unwatched
+  ui.side.classList.remove("open");
+  ui.toggle.setAttribute("aria-expanded", "false");
+  notice("");
+  paintAgent();
+  ui.log.replaceChildren();
+  ui.welcome.hidden = session !== null;
+  paintComposer();
+  listSessions().catch(complain);
+  if (session) await load();
+  ui.message.focus();
+}
+
+async function load() {
+  const shown = session;
+  try {
+    const { events } = await get(`/api/sessions/${encodeURIComponent(session)}?agent=${encodeURIComponent(agent.name)}`);
+    if (session !== shown) return;
+    const open = replay(ui.log, events);
+    ui.scroll.scrollTop = ui.scroll.scrollHeight;
+    if (open) follow(open, true);
+  } catch (error) {
+    if (error.code !== "unknown_session") throw error;
+    notice("There is no such conversation here.");
+  }
+}
+
+function paintAgent() {
+  for (const tab of ui.agents.children) tab.setAttribute("aria-pressed", String(tab.textContent === agent.name));
+  document.title = `${agent.name} · emonk`;
+  ui.model.textContent = agent.offline ? "No language model is configured: rules match your words to skills." : agent.model;
+  const about = agent.offline
+    ? element("p", { class: "about" }, "No language model is configured. Skills still work: your words are matched to them by rules. To talk freely, set EMONK_MODEL (for example gemini:gemini-2.0-flash) and its key, then start again.")
+    : element("p", {}, "What shall we look at?");
+  const examples = element("div", { class: "examples" });
+  for (const text of agent.examples) {
+    const button = element("button", { type: "button" }, text);
+    button.addEventListener("click", () => send(text));
+    examples.append(button);
+  }
+  ui.welcome.replaceChildren(element("h1", {}, agent.name), about, examples);
+}
+
+async function listSessions() {
+  const name = agent.name;
+  const { sessions } = await get(`/api/sessions?agent=${encodeURIComponent(name)}`);
+  if (agent.name !== name) return;
+  ui.empty.hidden = sessions.length > 0;
+  ui.sessions.replaceChildren(...sessions.map(sessionItem));
+}
+
+function sessionItem(info) {
+  const title = element("span", { class: "title" }, info.title || "Untitled");
+  const button = element("button", { type: "button" }, title, element("span", { class: "when" }, ago(info.last_active)));
+  if (info.session_id === session) button.setAttribute("aria-current", "true");
+  button.addEventListener("click", () => go(info.agent, info.session_id));
+  return element("li", {}, button);
+}
+
+function ago(microseconds) {
+  const seconds = Math.max(0, Date.now() / 1000 - microseconds / 1e6);
+  if (seconds < 60) return "just now";
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
+  return new Date(microseconds / 1000).toLocaleDateString();
+}
+
+function identifier() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function send(text) {
+  const message = text.trim();
+  if (!message || turn) return;
+  if (!session) {
+    session = identifier();
+    history.pushState(null, "", address(agent.name, session));
+  }
+  ui.welcome.hidden = true;
+  ui.message.value = "";
+  grow();
+  const answer = new Answer();
+  ui.log.append(said(message), answer.node);
+  follow({ message_id: identifier(), message, answer }, false);
+}
+
+// Watches a turn to its end; asking with the same message_id joins the turn that runs, or gets its reply.
+async function follow({ message_id, message, answer }, rejoined) {
+  const mine = { session, answer };
+  turn = mine;
+  paintComposer();
+  answer.wait(true);
+  const again = () => { answer.clear(); follow({ message_id, message, answer }, false); };
+  try {
+    await watch({ agent: agent.name, session_id: session, message_id, message }, mine, rejoined);
+  } catch (error) {
+    if (turn === mine) answer.trouble(error.message, error.hint, error instanceof Refused && error.code === "invalid_request" ? null : again);
+  } finally {
+    answer.wait(false);
+    if (turn === mine) { turn = null; paintComposer(); ui.message.focus(); }
+    listSessions().catch(complain);
+  }
+}
+
+async function watch(asked, mine, rejoined) {
+  for (let tries = 0; ; tries += 1) {
+    let stale = rejoined || tries > 0; // what is shown came from the log or from before the connection broke
+    try {
+      return await streamTurn(asked, (name, data) => {
+        if (turn !== mine) return;
+        if (stale && name !== "accepted") {
+          if (name !== "reply" && name !== "error") { mine.answer.clear(); mine.answer.wait(true); }
+          stale = false;
+        }
+        notice("");
+        keepingPlace(() => take(mine.answer, name, data));
+      });
+    } catch (error) {
+      if (error instanceof Refused || tries >= RETRIES || turn !== mine) throw error;
+      notice("The connection was lost. Trying again…");
+      await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** tries));
+    }
+  }
+}
+
+function take(answer, name, data) {
+  switch (name) {
+    case "accepted": listSessions().catch(complain); break;
+    case "delta": answer.add(data.text); break;
+    case "tool_call": answer.call(data); break;
+    case "progress": answer.progress(data); break;
+    case "tool_result": answer.result(data); break;
+    case "reply":
+      if (data.status === "done") answer.whole(data.text);
+      else answer.outcome(data.status, data.reason, data.text);
+      answer.meta(spent(data));
+      break;
+    case "error": throw new Refused(data.code, data.message, data.hint);
+  }
+}
+
+function keepingPlace(change) {
+  const near = ui.scroll.scrollHeight - ui.scroll.scrollTop - ui.scroll.clientHeight < 120;
+  change();
+  if (near) requestAnimationFrame(() => requestAnimationFrame(() => { ui.scroll.scrollTop = ui.scroll.scrollHeight; }));
+}
+
+async function stop() {
+  if (!turn) return;
+  ui.stop.disabled = true;
+  await post(`/api/sessions/${encodeURIComponent(turn.session)}/cancel?agent=${encodeURIComponent(agent.name)}`, {});
+}
+
+function paintComposer() {
+  ui.send.hidden = turn !== null;
+  ui.stop.hidden = turn === null;
+  ui.stop.disabled = false;
+  ui.send.disabled = !ui.message.value.trim();
+}
+
+function grow() {
+  ui.message.style.height = "auto";
+  ui.message.style.height = `${ui.message.scrollHeight}px`;
+  paintComposer();
+}
+
+function notice(text) {
+  ui.notice.textContent = text;
+  ui.notice.hidden = !text;
+}
+
+function complain(error) {
+  notice(error.hint ? `${error.message} – ${error.hint}` : error.message);
+}
+
+ui.composer.addEventListener("submit", (event) => { event.preventDefault(); send(ui.message.value); });
+ui.message.addEventListener("input", grow);
+ui.message.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); send(ui.message.value); }
+});
+document.addEventListener("keydown", (event) => { if (event.key === "Escape" && turn) stop().catch(complain); });
+ui.stop.addEventListener("click", () => stop().catch(complain));
+ui.new.addEventListener("click", () => go(agent.name, null));
+ui.toggle.addEventListener("click", () => {
+  const open = ui.side.classList.toggle("open");
+  ui.toggle.setAttribute("aria-expanded", String(open));
+});
+start().catch(complain);
