@@ -23,6 +23,14 @@ class Limits(msgspec.Struct, frozen=True):
     usd: float | None = None
 
 
+class Budget(msgspec.Struct, frozen=True):
+    usd: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.usd <= 0:
+            raise InvalidConfig(f"a budget of {self.usd} buys nothing", hint="give it more")
+
+
 class Agent(msgspec.Struct, frozen=True):
     name: str
     llm: Llm
@@ -31,6 +39,7 @@ class Agent(msgspec.Struct, frozen=True):
     limits: Limits = Limits()
     models: dict[str, Limits] = {}
     debug: bool = False
+    budget: Budget | None = None
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -152,6 +161,13 @@ def test_numbers_and_null_follow_the_core_schema(tmp_path: Path, text: str, expe
 def test_a_mistake_is_told_with_its_line_and_key(tmp_path: Path, change: tuple[str, str], expected: str) -> None:
     path = write(tmp_path, GOOD.replace(*change))
     assert said(path, {"FALLBACK": "f", "HUB": "h"}) == expected
+
+
+def test_what_a_section_itself_refuses_is_told_with_the_line_of_the_section(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD + "  budget:\n    usd: 0\n")
+    assert said(path, {"FALLBACK": "f", "HUB": "h"}) == (
+        ":9: agent.budget: a budget of 0.0 buys nothing (give it more)"
+    )
 
 
 def test_a_missing_variable_is_told_with_line_key_and_name(tmp_path: Path) -> None:

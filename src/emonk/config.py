@@ -69,6 +69,8 @@ def load(path: Path, schema: type[T], *, env: Mapping[str, str] | None = None) -
         return msgspec.convert(root.content, schema)
     except msgspec.ValidationError as error:
         raise _misfit(str(path), root, schema, str(error)) from None
+    except InvalidConfig as error:
+        raise _refused_by_section(str(path), root, schema, error) from None
 
 
 def substitute(text: str, env: Mapping[str, str]) -> str:
@@ -303,6 +305,29 @@ def _misfit(file: str, root: _Value, schema: type[object], said: str) -> Invalid
     if missing := re.fullmatch(r"Object missing required field (.+)", problem):
         return _problem(file, value.line, (*keys, missing[1]), "is missing")
     return _problem(file, value.line, keys, problem[:1].lower() + problem[1:], _advice(value.content, kind))
+
+
+def _refused_by_section(file: str, root: _Value, schema: type[object], error: InvalidConfig) -> InvalidConfig:
+    """Name the innermost section that refuses what it holds, which only says what is wrong and not where."""
+    value, keys, kind = root, cast("Keys", ()), msgspec.inspect.type_info(schema)
+    while inner := _refusing(value, kind):
+        step, kind = inner
+        value, keys = value.items[step], (*keys, step)
+    return _problem(file, value.line, keys, error.message, error.hint)
+
+
+def _refusing(value: _Value, kind: msgspec.inspect.Type) -> tuple[str | int, msgspec.inspect.Type] | None:
+    for step, item in value.items.items():
+        inner = _inside(kind, step) or msgspec.inspect.AnyType()
+        for one in _alternatives(inner):
+            if isinstance(one, msgspec.inspect.StructType):
+                try:
+                    msgspec.convert(item.content, one.cls)
+                except InvalidConfig:
+                    return step, inner
+                except msgspec.ValidationError:
+                    continue
+    return None
 
 
 def _advice(content: object, kind: msgspec.inspect.Type) -> str:

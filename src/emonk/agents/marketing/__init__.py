@@ -1,1 +1,1 @@
-"""TBD"""
+"""The marketing agent: plans campaigns and writes posts for X, LinkedIn and Instagram."""
