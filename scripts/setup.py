@@ -72,8 +72,9 @@ def set_up_uv() -> None:
     print("setup: uv into .uv", flush=True)
     shutil.rmtree(UV_HOME, ignore_errors=True)
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
-    # A user's `user = true` or `require-virtualenv = true` contradicts --target.
-    call(*pip, "--target", UV_HOME, "--require-hashes", "-r", UV_LOCK, PIP_USER="0", PIP_REQUIRE_VIRTUALENV="0")
+    # A user's settings may contradict --target; an old pip ignores those it does not know.
+    settings = {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", "PIP_ROOT_USER_ACTION": "ignore"}
+    call(*pip, "--target", UV_HOME, "--require-hashes", "-r", UV_LOCK, **settings)
     state.write(wanted)
 
 
