@@ -4,6 +4,7 @@ Scalars follow the core schema of YAML 1.2: only `true` and `false` are booleans
 """
 
 import difflib
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -59,11 +60,7 @@ def load(path: Path, schema: type[T], *, env: Mapping[str, str] | None = None) -
         InvalidConfig: the file cannot be read or does not fit; the message begins with `FILE:LINE: KEY.PATH:`.
     """
     text = _read(path)
-    if env is None:
-        import os  # noqa: PLC0415 - most callers hand an environment in, and this floor starts with every command
-
-        env = os.environ
-    root = _Reader(str(path), env).read(text)
+    root = _Reader(str(path), os.environ if env is None else env).read(text)
     _refuse_unknown_keys(str(path), root, msgspec.inspect.type_info(schema), ())
     try:
         return msgspec.convert(root.content, schema)
@@ -139,7 +136,7 @@ class _Reader:
 
     def read(self, text: str) -> _Value:
         """The only document of the text, which must be a mapping."""
-        import yaml  # noqa: PLC0415 - only who reads a file pays for the parser
+        import yaml  # noqa: PLC0415  only who reads a file pays for the parser
 
         parser: Any = yaml
         loader = getattr(parser, "CSafeLoader", parser.SafeLoader)
