@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emonk.models.sse import EventParser, ServerSentEvent
@@ -59,6 +59,7 @@ def test_a_long_event_in_single_bytes_is_not_searched_again_and_again() -> None:
 LINES = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.lists(LINES, min_size=1, max_size=3), max_size=4),
     st.sampled_from(["\r\n", "\n", "\r"]),
@@ -72,6 +73,7 @@ def test_what_is_written_is_read(events: list[list[str]], line_end: str, cuts: l
     assert [event.data.decode() for event in parse(*chunks)] == ["\n".join(event) for event in events]
 
 
+@settings(deadline=None)
 @given(st.binary(), st.integers(1, 7))
 def test_any_bytes_are_survived_and_cutting_changes_nothing(wire: bytes, size: int) -> None:
     assert parse(*(wire[at : at + size] for at in range(0, len(wire), size))) == parse(wire)

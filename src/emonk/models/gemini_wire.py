@@ -21,7 +21,6 @@ from emonk.messages import (
     ToolMessage,
     ToolResult,
     UserMessage,
-    UserPart,
 )
 from emonk.models.fields import as_count, as_object, as_text
 from emonk.models.protocol import ModelRequest, ToolLike
@@ -226,23 +225,27 @@ def write_contents(messages: Sequence[Message]) -> list[Json]:
     contents: list[Json] = []
     previous = ""
     order: list[str] = []
+    results: list[ToolResult] = []
     for message in messages:
         match message:
             case UserMessage(parts):
-                kind, wire = "user", [_write_user_part(part) for part in parts]
+                kind, wire = "user", _write_parts(parts)
             case AssistantMessage(parts):
-                kind, wire = "model", _write_assistant_parts(parts)
+                kind, wire = "model", _write_parts(parts)
                 calls = [call.id for call in message.tool_calls]
                 order = order + calls if previous == kind else calls
-            case ToolMessage(results):
+            case ToolMessage(more):
+                results = [*results, *more] if previous == "tool" else [*more]
                 kind, wire = "tool", [_write_result(result) for result in _in_order(results, order)]
         if not wire:
             continue
-        if kind == previous:
-            contents[-1]["parts"].extend(wire)
-        else:
+        if kind != previous:
             contents.append({"role": "model" if kind == "model" else "user", "parts": wire})
-            previous = kind
+        elif kind == "tool":
+            contents[-1]["parts"] = wire
+        else:
+            contents[-1]["parts"] += wire
+        previous = kind
     return contents
 
 
@@ -253,27 +256,23 @@ def _in_order(results: Sequence[ToolResult], order: list[str]) -> Sequence[ToolR
     return sorted(results, key=lambda result: position.get(result.call_id, len(order)))
 
 
-def _write_user_part(part: UserPart) -> Json:
-    match part:
-        case Text(text, signature):
-            return _signed({"text": text}, signature)
-        case Blob(mime_type, data, signature):
-            return _signed({"inlineData": {"mimeType": mime_type, "data": data}}, signature)
-
-
-def _write_assistant_parts(parts: Sequence[AssistantPart]) -> list[Json]:
+def _write_parts(parts: Sequence[AssistantPart]) -> list[Json]:
+    """Parts in order, without empty ones, which Gemini refuses, and without those of other providers."""
     wire: list[Json] = []
     for part in parts:
         match part:
-            case Text() | Blob():
-                wire.append(_write_user_part(part))
-            case Thinking(text, signature):
+            case Text(text, signature) if text or signature:
+                wire.append(_signed({"text": text}, signature))
+            case Thinking(text, signature) if text or signature:
                 wire.append(_signed({"text": text, "thought": True}, signature))
+            case Blob(mime_type, data, signature):
+                wire.append(_signed({"inlineData": {"mimeType": mime_type, "data": data}}, signature))
             case ToolCall():
                 wire.append(_write_call(part))
-            case Foreign(provider, data):
-                if provider == PROVIDER:
-                    wire.append(data)
+            case Foreign(provider, data) if provider == PROVIDER:
+                wire.append(data)
+            case Text() | Thinking() | Foreign():
+                continue
     return wire
 
 

@@ -81,8 +81,6 @@ def _check_base64(value: Any, where: str) -> None:
         base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
         raise Refused(f"Invalid value at '{where}' (TYPE_BYTES), Base64 decoding failed") from None
-    if not text:
-        raise Refused(f"Invalid value at '{where}' (TYPE_BYTES), it is empty")
 
 
 def _check_pairs(contents: list[Json]) -> None:

@@ -1,0 +1,317 @@
+"""Messages to Gemini's contents and back: order, pairs, signatures, and nothing lost that Gemini wants again."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from google.genai import types
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emonk.errors import InvalidConfig, Unavailable
+from emonk.messages import (
+    AssistantMessage,
+    AssistantPart,
+    Blob,
+    Foreign,
+    Message,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolMessage,
+    ToolResult,
+    UserMessage,
+    assistant,
+    tool_result,
+    user,
+)
+from emonk.models.gemini_wire import (
+    MADE_UP_ID,
+    RequestWriter,
+    join_parts,
+    read_body,
+    read_part,
+    read_usage,
+    write_contents,
+)
+from emonk.models.protocol import ModelRequest, ToolSchema
+from emonk.records import Usage
+from emonk.testing.gemini_rules import check
+
+SIGNATURE = base64.b64encode(b"thought").decode()
+WEATHER = ToolSchema(
+    "get_weather", "Tells the weather.", {"type": "object", "properties": {"city": {"type": "string"}}}
+)
+
+
+def written(request: ModelRequest) -> Any:
+    return json.loads(RequestWriter().write(request))
+
+
+def contents(*messages: Message) -> list[dict[str, Any]]:
+    return written(ModelRequest(messages))["contents"]
+
+
+def test_a_whole_request() -> None:
+    request = ModelRequest(
+        [user("Weather?")],
+        tools=(WEATHER,),
+        instructions="Be brief.",
+        max_output_tokens=100,
+        temperature=0.0,
+        tool_choice="required",
+        output_schema={"type": "object"},
+    )
+    assert written(request) == {
+        "contents": [{"role": "user", "parts": [{"text": "Weather?"}]}],
+        "systemInstruction": {"parts": [{"text": "Be brief."}]},
+        "tools": [
+            {
+                "functionDeclarations": [
+                    {
+                        "name": "get_weather",
+                        "description": "Tells the weather.",
+                        "parametersJsonSchema": {"type": "object", "properties": {"city": {"type": "string"}}},
+                    }
+                ]
+            }
+        ],
+        "toolConfig": {"functionCallingConfig": {"mode": "ANY"}},
+        "generationConfig": {
+            "maxOutputTokens": 100,
+            "temperature": 0.0,
+            "responseMimeType": "application/json",
+            "responseJsonSchema": {"type": "object"},
+        },
+    }
+
+
+def test_what_is_not_asked_for_is_not_sent() -> None:
+    assert list(written(ModelRequest([user("hi")], tool_choice="required"))) == ["contents"]
+    assert "toolConfig" not in written(ModelRequest([user("hi")], tools=(WEATHER,)))
+    none = written(ModelRequest([user("hi")], tools=(WEATHER,), tool_choice="none"))
+    assert none["toolConfig"] == {"functionCallingConfig": {"mode": "NONE"}}
+
+
+def test_tools_follow_the_request_though_they_are_encoded_once() -> None:
+    writer = RequestWriter()
+    other = ToolSchema("other", "", {"type": "object"})
+
+    def names(*tools: ToolSchema) -> list[str]:
+        sent = json.loads(writer.write(ModelRequest([user("hi")], tools=list(tools))))
+        return [each["name"] for each in sent["tools"][0]["functionDeclarations"]]
+
+    assert names(WEATHER) == ["get_weather"]
+    assert names(WEATHER) == ["get_weather"]
+    assert names(WEATHER, other) == ["get_weather", "other"]
+    assert names(other) == ["other"]
+    assert "tools" not in json.loads(writer.write(ModelRequest([user("hi")])))
+
+
+def test_every_part_goes_back_as_it_came_with_its_own_signature() -> None:
+    parts = [
+        {"text": "hm", "thought": True, "thoughtSignature": SIGNATURE},
+        {"text": "plain"},
+        {"text": "", "thoughtSignature": SIGNATURE},
+        {"functionCall": {"name": "f", "args": {"a": [1, None]}, "id": "x1"}, "thoughtSignature": SIGNATURE},
+        {"executableCode": {"language": "PYTHON", "code": "1"}, "thoughtSignature": SIGNATURE},
+        {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}},
+        {"toolCall": {"id": "y", "toolType": "GOOGLE_SEARCH_WEB"}, "thoughtSignature": SIGNATURE},
+        {"toolResponse": {"id": "y", "toolType": "GOOGLE_SEARCH_WEB"}},
+        {"inlineData": {"mimeType": "image/png", "data": "AAECAw=="}, "thoughtSignature": SIGNATURE},
+        {"inlineData": {"mimeType": "image/png", "data": "AAECAw=="}, "thought": True},
+        {"inlineData": {"mimeType": "image/png", "data": "not base64"}},
+        {"somethingNew": {"deep": [{"er": 1}]}, "thoughtSignature": SIGNATURE},
+        {"thoughtSignature": SIGNATURE},
+    ]
+    read = [part for wire in parts if (part := read_part(wire)) is not None]
+    kinds = [type(part).__name__ for part in read]
+    assert kinds == ["Thinking", "Text", "Text", "ToolCall", *["Foreign"] * 4, "Blob", *["Foreign"] * 4]
+    assert contents(AssistantMessage(tuple(read))) == [{"role": "model", "parts": parts}]
+
+
+@pytest.mark.parametrize("part", [None, 1, "x", [], {}, {"text": ""}, {"text": "", "thought": True}])
+def test_parts_that_say_nothing_are_left_out(part: Any) -> None:
+    assert read_part(part) is None
+
+
+def test_a_call_without_an_id_gets_one_that_is_never_sent() -> None:
+    part = read_part({"functionCall": {"name": "f"}})
+    assert isinstance(part, ToolCall)
+    assert part.id.startswith(MADE_UP_ID)
+    assert part.arguments == {}
+    assert contents(user("hi"), assistant(tool_calls=[part]), tool_result(part, "ok"))[1:] == [
+        {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {}}}]},
+        {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {"output": "ok"}}}]},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ({"name": "f", "id": "i", "args": [1]}, ToolCall("i", "f", {}, None, "[1]")),
+        ({"name": "f", "id": "i", "args": "x"}, ToolCall("i", "f", {}, None, '"x"')),
+        ({"name": "f", "id": "i", "args": None}, ToolCall("i", "f")),
+        ({"name": "", "args": {}}, Foreign("gemini", {"functionCall": {"name": "", "args": {}}})),
+        ({"args": {}}, Foreign("gemini", {"functionCall": {"args": {}}})),
+        (None, Foreign("gemini", {"functionCall": None})),
+    ],
+)
+def test_calls_that_are_not_as_documented(call: Any, expected: AssistantPart) -> None:
+    assert read_part({"functionCall": call}) == expected
+
+
+def test_results_are_one_content_in_the_order_of_the_calls() -> None:
+    first, second, third = (ToolCall(f"id{index}", name) for index, name in enumerate("abc"))
+    sent = contents(
+        user("hi"),
+        assistant(tool_calls=[first, second, third]),
+        ToolMessage((ToolResult("id2", "c", "3"), ToolResult("id0", "a", "1"))),
+        tool_result(second, "2"),
+    )
+    assert [content["role"] for content in sent] == ["user", "model", "user"]
+    assert [part["functionResponse"]["name"] for part in sent[2]["parts"]] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("result", "response"),
+    [
+        (ToolResult("i", "f", "sunny"), {"output": "sunny"}),
+        (ToolResult("i", "f", ""), {"output": ""}),
+        (ToolResult("i", "f", '{"error": 0, "n": 123456789012345678901234567890}'),
+         {"output": {"error": 0, "n": 123456789012345678901234567890}}),
+        (ToolResult("i", "f", "[1, 2]"), {"output": [1, 2]}),
+        (ToolResult("i", "f", "[see below]"), {"output": "[see below]"}),
+        (ToolResult("i", "f", "15"), {"output": "15"}),
+        (ToolResult("i", "f", "no such city", "invalid_arguments"), {"error": "no such city"}),
+        (ToolResult("i", "f", '{"a": 1}', "infra_error"), {"error": '{"a": 1}'}),
+    ],
+)  # fmt: skip
+def test_a_result_is_output_or_error(result: ToolResult, response: dict[str, Any]) -> None:
+    sent = contents(user("hi"), assistant(tool_calls=[ToolCall("i", "f")]), ToolMessage((result,)))
+    assert sent[-1]["parts"] == [{"functionResponse": {"name": "f", "id": "i", "response": response}}]
+
+
+def test_neighbours_of_one_role_are_one_content_but_results_stay_alone() -> None:
+    call = ToolCall("i", "f")
+    sent = contents(
+        user("a"), user("b"), assistant("c"), assistant(tool_calls=[call]), tool_result(call, "d"), user("e")
+    )
+    assert [(content["role"], len(content["parts"])) for content in sent] == [
+        ("user", 2),
+        ("model", 2),
+        ("user", 1),
+        ("user", 1),
+    ]
+    check({"contents": sent})
+
+
+def test_messages_without_parts_for_gemini_are_left_out() -> None:
+    alien = Foreign("anthropic", {"type": "redacted_thinking"})
+    assert contents(
+        user([Text("")]), user("a"), assistant([alien, Text(""), Thinking("")]), assistant(), ToolMessage(()), user("b")
+    ) == [{"role": "user", "parts": [{"text": "a"}, {"text": "b"}]}]
+
+
+def test_bytes_go_as_base64() -> None:
+    sent = contents(user([Text("look"), Blob("image/png", b"\x00\x01\x02\x03")]))
+    assert sent[0]["parts"][1] == {"inlineData": {"mimeType": "image/png", "data": "AAECAw=="}}
+
+
+@pytest.mark.parametrize("bad", ["\ud800", object(), {(1, 2): 3}])
+def test_what_has_no_json_form_is_told(bad: Any) -> None:
+    with pytest.raises(InvalidConfig, match="no JSON form") as caught:
+        written(ModelRequest([user("hi"), assistant(tool_calls=[ToolCall("i", "f", {"a": bad})])]))
+    assert caught.value.code == "unencodable_request"
+
+
+def test_a_tool_result_with_half_a_surrogate_is_told() -> None:
+    call = ToolCall("i", "f")
+    with pytest.raises(InvalidConfig, match="no JSON form"):
+        written(ModelRequest([user("hi"), assistant(tool_calls=[call]), tool_result(call, '{"a": "\ud800"}')]))
+
+
+def test_text_of_a_stream_is_joined_but_never_across_a_signature() -> None:
+    parts: list[AssistantPart] = [
+        Thinking("a"), Thinking("b"), Text("c"), Text("d"), Text("e", "s"), Text("f"), Text("g"), Text("", "t")
+    ]  # fmt: skip
+    assert join_parts(parts) == (Thinking("ab"), Text("cd"), Text("e", "s"), Text("fg"), Text("", "t"))
+
+
+@pytest.mark.parametrize(
+    ("meta", "usage"),
+    [
+        (None, Usage()),
+        ({}, Usage()),
+        (
+            {
+                "promptTokenCount": 100,
+                "toolUsePromptTokenCount": 20,
+                "cachedContentTokenCount": 60,
+                "candidatesTokenCount": 7,
+                "thoughtsTokenCount": 30,
+                "totalTokenCount": 157,
+            },
+            Usage(input_tokens=120, output_tokens=37, cached_input_tokens=60, reasoning_tokens=30),
+        ),
+        ({"promptTokenCount": "12", "candidatesTokenCount": None, "thoughtsTokenCount": -3}, Usage(input_tokens=12)),
+        ({"promptTokenCount": 1.5, "candidatesTokenCount": True, "thoughtsTokenCount": []}, Usage()),
+    ],
+)
+def test_usage_in_one_definition(meta: dict[str, Any] | None, usage: Usage) -> None:
+    assert read_usage(meta) == usage
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"null", b"[]", b"<html>", b"{", b'{"candidates": 1}', b"\xff", b'{"responseId": 5}', b"[" * 100_000,
+     b'{"usageMetadata": ' + b'{"a": ' * 100_000],
+)  # fmt: skip
+def test_a_body_that_cannot_be_read_is_the_provider_s_fault(raw: bytes) -> None:
+    with pytest.raises(Unavailable, match="cannot be read") as caught:
+        read_body(raw)
+    assert caught.value.code == "malformed_body"
+
+
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+NAMES = st.sampled_from(["get_weather", "search", "f"])
+JSON = st.dictionaries(WORDS, st.none() | st.booleans() | st.integers(-(2**53), 2**53) | WORDS, max_size=3)
+SIGNATURES = st.none() | st.just(SIGNATURE)
+SAID = st.lists(st.builds(Text, WORDS, SIGNATURES) | st.builds(Thinking, WORDS, SIGNATURES), max_size=3)
+
+
+@st.composite
+def steps(draw: st.DrawFn) -> list[Message]:
+    """A user's message, perhaps a model's words, perhaps calls with their results."""
+    messages: list[Message] = [UserMessage((Text(draw(WORDS.filter(bool))), Blob("image/png", draw(st.binary()))))]
+    calls = [ToolCall(f"{MADE_UP_ID}{index}", draw(NAMES), draw(JSON)) for index in range(draw(st.integers(0, 3)))]
+    said: list[AssistantPart] = [*draw(SAID), *calls]
+    if said:
+        messages.append(AssistantMessage(tuple(said)))
+    results = [ToolResult(call.id, call.name, draw(WORDS), draw(st.none() | st.just("infra_error"))) for call in calls]
+    messages += [ToolMessage((result,)) for result in draw(st.permutations(results))]
+    return messages
+
+
+@settings(deadline=None)
+@given(st.lists(steps(), min_size=1, max_size=4))
+def test_any_paired_conversation_is_valid_for_gemini_and_for_google_s_own_types(turns: list[list[Message]]) -> None:
+    sent = contents(*(message for turn in turns for message in turn))
+    check({"contents": sent})
+    assert [types.Content.model_validate(content).role for content in sent] == [content["role"] for content in sent]
+
+
+@settings(deadline=None)
+@given(st.lists(steps(), min_size=1, max_size=3))
+def test_what_the_model_said_survives_the_way_there_and_back(turns: list[list[Message]]) -> None:
+    said = [message for turn in turns for message in turn if isinstance(message, AssistantMessage)]
+    for message in said:
+        for content in write_contents([message]):
+            back = [read_part(json.loads(json.dumps(part))) for part in content["parts"]]
+            kept = [part for part in message.parts if getattr(part, "text", "x") or getattr(part, "signature", None)]
+            assert [_without_id(part) for part in back if part] == [_without_id(part) for part in kept]
+
+
+def _without_id(part: AssistantPart) -> AssistantPart:
+    return ToolCall("", part.name, part.arguments, part.signature) if isinstance(part, ToolCall) else part
