@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emonk.config import MAX_BYTES, load, substitute
@@ -264,11 +264,13 @@ def test_a_broken_variable_is_refused(text: str) -> None:
         substitute(text, {"A": "1"})
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_a_value_is_never_looked_through_for_variables(value: str) -> None:
     assert substitute("<${A}>", {"A": value}) == f"<{value}>"
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_doubling_every_dollar_keeps_any_text(text: str) -> None:
     assert substitute(text.replace("$", "$$"), {}) == text
@@ -281,6 +283,7 @@ YAML_PIECES = st.sampled_from(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(
     st.one_of(st.binary(max_size=200), st.lists(YAML_PIECES, max_size=40).map(lambda parts: "".join(parts).encode()))
 )

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emonk.agents.marketing.drafts import draft_post
@@ -43,6 +43,7 @@ def test_a_link_that_leaves_no_room_is_refused() -> None:
         draft_post("instagram", "topic", link="https://example.com/" + "a" * 3000)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(LIMITS)), st.text(max_size=600), st.sampled_from(["", "https://example.com/{}"]))
 def test_a_draft_always_passes_its_own_check(platform: str, topic: str, link: str) -> None:
     try:

@@ -1,7 +1,7 @@
 """Facts of the conformance suite of twitter-text 3.1 (twitter/twitter-text on GitHub, Apache-2.0): extract.yml."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emonk.agents.marketing.links import find_links
@@ -130,6 +130,7 @@ PIECES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.one_of(st.text(), st.lists(PIECES, max_size=40).map("".join)))
 def test_links_of_any_text_are_in_order_and_hold_a_dot_and_no_space(text: str) -> None:
     at = 0

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emonk.agents.marketing.posts import LIMITS, PostCheck, check_post
@@ -92,6 +92,7 @@ def test_what_linkedin_needs_escaped_is_a_note_and_no_problem() -> None:
     assert "3002 long" in full.notes[1]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(LIMITS)), st.text())
 def test_any_text_gets_a_check(platform: str, text: str) -> None:
     check = check_post(platform, text)
@@ -100,6 +101,7 @@ def test_any_text_gets_a_check(platform: str, text: str) -> None:
     assert check.length >= 0
 
 
+@settings(deadline=None)
 @given(st.text(), st.text())
 def test_lengths_add_up(first: str, second: str) -> None:
     for platform in ("linkedin", "instagram"):

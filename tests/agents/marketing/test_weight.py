@@ -6,7 +6,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emonk.agents.marketing.weight import MAX_CHARACTERS, weighted_length
@@ -104,16 +104,19 @@ PIECES = st.sampled_from(
 TEXTS = st.one_of(st.text(), st.lists(PIECES, max_size=30).map("".join))
 
 
+@settings(deadline=None)
 @given(TEXTS, TEXTS)
 def test_lengths_add_up_over_a_line_break(first: str, second: str) -> None:
     assert weighted_length(f"{first} \n {second}") == weighted_length(first) + 3 + weighted_length(second)
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_the_form_of_a_text_does_not_change_its_length(text: str) -> None:
     assert weighted_length(unicodedata.normalize("NFD", text)) == weighted_length(text)
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_no_text_weighs_more_than_two_for_a_character_and_a_link(text: str) -> None:
     composed = unicodedata.normalize("NFC", text)
