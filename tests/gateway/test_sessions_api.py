@@ -27,6 +27,16 @@ async def echo(text: str = "something") -> str:
     return text
 
 
+@tool(risk="low", idempotent=True, triggers=("double {number}",))
+async def double(number: int) -> int:
+    """Double a number.
+
+    Args:
+        number: which.
+    """
+    return 2 * number
+
+
 def run(work: Coroutine[None, None, None]) -> None:
     asyncio.run(work)
 
@@ -92,10 +102,10 @@ def test_what_is_not_there_is_told(tmp_path: Path) -> None:
 
 def test_agents_say_what_one_might_ask(tmp_path: Path) -> None:
     async def main() -> None:
-        async with served(agent_of(tmp_path, [], tools=[echo])) as server:
+        async with served(agent_of(tmp_path, [], tools=[echo, double])) as server:
             (about,) = (await server.get("/api/agents"))["agents"]
             assert (about["name"], about["offline"]) == ("tester", False)
-            assert about["examples"] == ["say something"]
+            assert about["examples"] == ["say something", "double \u2026"]
 
     run(main())
 

@@ -1,5 +1,8 @@
 """`/api/sessions`: what was said, and how to stop what is being said; `/api/agents`: to whom."""
 
+import re
+from collections.abc import Sequence
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -10,7 +13,9 @@ from emonk.gateway.wire import event_json, session_json
 from emonk.store.protocol import SessionInfo
 
 LISTED = 50
-EXAMPLES = 4
+EXAMPLES = 6
+BLANK = "\u2026"
+_PLACEHOLDER = re.compile(r"\{\w+\}")
 
 
 async def agents(request: Request) -> Response:
@@ -53,11 +58,16 @@ def _after(request: Request) -> int:
 
 
 def _agent_json(agent: Agent) -> dict[str, object]:
-    examples = [trigger for tool in agent.tools for trigger in tool.triggers[:2] if "{" not in trigger]
     return {
         "name": agent.name,
         "model": agent.model_spec,
         "offline": agent.model_spec == "offline",
-        "examples": examples[:EXAMPLES],
+        "examples": [_example(tool.triggers) for tool in agent.tools if tool.triggers][:EXAMPLES],
         "notices": list(agent.notices),
     }
+
+
+def _example(triggers: Sequence[str]) -> str:
+    """What one might say to have a tool run; where nothing complete is known, with blanks to fill in."""
+    whole = next((trigger for trigger in triggers if "{" not in trigger), None)
+    return whole or _PLACEHOLDER.sub(BLANK, triggers[0])

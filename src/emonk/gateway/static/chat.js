@@ -6,6 +6,7 @@ import { element } from "/static/markdown.js";
 
 const ui = Object.fromEntries([...document.querySelectorAll("[id]")].map((node) => [node.id, node]));
 const RETRIES = 5;
+const BLANK = "…";
 
 let agents = [];
 let agent = null;
@@ -50,6 +51,7 @@ async function show() {
   paintAgent();
   ui.log.replaceChildren();
   ui.welcome.hidden = session !== null;
+  ui.model.hidden = session === null && agent.offline; // the welcome says it
   paintComposer();
   listSessions().catch(complain);
   if (session) await load();
@@ -80,7 +82,7 @@ function paintAgent() {
   const examples = element("div", { class: "examples" });
   for (const text of agent.examples) {
     const button = element("button", { type: "button" }, text);
-    button.addEventListener("click", () => send(text));
+    button.addEventListener("click", () => (text.includes(BLANK) ? fillIn(text) : send(text)));
     examples.append(button);
   }
   ui.welcome.replaceChildren(element("h1", {}, agent.name), about, examples);
@@ -110,6 +112,14 @@ function ago(microseconds) {
   return new Date(microseconds / 1000).toLocaleDateString();
 }
 
+// An example with blanks goes to the composer, its first blank selected.
+function fillIn(text) {
+  ui.message.value = text;
+  grow();
+  ui.message.focus();
+  ui.message.setSelectionRange(text.indexOf(BLANK), text.indexOf(BLANK) + BLANK.length);
+}
+
 function identifier() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
@@ -122,6 +132,7 @@ function send(text) {
     history.pushState(null, "", address(agent.name, session));
   }
   ui.welcome.hidden = true;
+  ui.model.hidden = false;
   ui.message.value = "";
   grow();
   const answer = new Answer();

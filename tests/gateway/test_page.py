@@ -1,0 +1,238 @@
+"""The chat page in a real browser, as a user sees it."""
+
+import asyncio
+import subprocess
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from emonk import tool
+from emonk.agent import Agent
+from emonk.messages import ToolMessage
+from emonk.models.protocol import ModelRequest
+from emonk.testing.model import Plain, call
+from tests.conftest import PROJECT
+from tests.gateway.serving import TOKEN, agent_of, served
+from tests.requirements import require
+
+ARGUMENTS = ("--no-sandbox", "--disable-background-networking", "--disable-gpu")
+REVIEW = """\
+## One finding
+
+| file | line |
+| --- | --- |
+| `app.py` | 3 |
+
+- **critical**: `eval` of input, see [the rule](https://docs.astral.sh/ruff/)
+- not a link: [click](javascript:alert(1)) and <img src=x onerror=alert(1)>
+
+```python
+eval(input())
+```
+"""
+
+
+@tool(risk="low", idempotent=True, triggers=("review the last commit",))
+async def review(commits: int = 1) -> str:
+    """Review commits.
+
+    Args:
+        commits: how many.
+    """
+    return f"<b>reviewed</b> {commits}"
+
+
+def answer(request: ModelRequest) -> Plain:
+    last = request.messages[-1]
+    if isinstance(last, ToolMessage):
+        return REVIEW
+    return call("review", commits=1)
+
+
+class Background:
+    """An event loop in a thread, where the server and its agents live while the test drives the browser."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever)
+
+    def __enter__(self) -> "Background":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+    @contextmanager
+    def serving(self, *agents: Agent) -> Generator[str]:
+        """The address of a server that runs until the block ends."""
+        context = served(*agents)
+        server = asyncio.run_coroutine_threadsafe(context.__aenter__(), self.loop).result()
+        try:
+            yield server.url
+        finally:
+            asyncio.run_coroutine_threadsafe(context.__aexit__(None, None, None), self.loop).result()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = require("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def background() -> Iterator[Background]:
+    with Background() as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1100, "height": 800})
+    page = context.new_page()
+    troubles: list[str] = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("console", lambda said: troubles.append(said.text) if "Content Security Policy" in said.text else None)
+    yield page
+    context.close()
+    assert troubles == []
+
+
+def sign_in(page: Page, url: str) -> None:
+    page.goto(f"{url}/?token={TOKEN}")
+    expect(page.get_by_role("button", name="New conversation")).to_be_visible()
+
+
+def test_one_click_reviews_and_a_reload_keeps_it(page: Page, background: Background, tmp_path: Path) -> None:
+    with background.serving(agent_of(tmp_path, answer, name="jr-engineer", tools=[review])) as url:
+        sign_in(page, url)
+        assert TOKEN not in page.url
+        page.get_by_role("button", name="review the last commit").click()
+        for _ in range(2):
+            log = page.get_by_role("log")
+            expect(log.locator(".said")).to_have_text("review the last commit")
+            expect(log.get_by_role("heading", name="One finding")).to_be_visible()
+            expect(log.get_by_role("cell", name="app.py")).to_be_visible()
+            expect(log.get_by_role("link", name="the rule")).to_have_attribute("href", "https://docs.astral.sh/ruff/")
+            expect(log.locator("pre code")).to_have_text("eval(input())")
+            expect(log.get_by_text("<img src=x onerror=alert(1)>")).to_be_visible()
+            expect(log.get_by_role("link")).to_have_count(1)
+            expect(log.locator(".text img")).to_have_count(0)
+            result = log.locator("details.tool")
+            expect(result).to_have_count(1)
+            expect(result.get_by_text("<b>reviewed</b> 1")).to_be_hidden()
+            result.locator("summary").click()
+            expect(result.get_by_text("<b>reviewed</b> 1")).to_be_visible()
+            page.reload()
+        expect(page.locator("#sessions")).to_contain_text("review the last commit")
+
+
+def test_enter_sends_and_shift_enter_breaks_the_line(page: Page, background: Background, tmp_path: Path) -> None:
+    with background.serving(agent_of(tmp_path, ["**Hello** to you"])) as url:
+        sign_in(page, url)
+        box = page.get_by_label("Message")
+        box.fill("first line")
+        box.press("Shift+Enter")
+        box.press_sequentially("second line")
+        box.press("Enter")
+        expect(page.locator(".said")).to_have_text("first line\nsecond line")
+        expect(page.locator(".answer strong")).to_have_text("Hello")
+        expect(box).to_have_value("")
+
+
+def test_stop_ends_the_turn_and_the_session_goes_on(page: Page, background: Background, tmp_path: Path) -> None:
+    async def never(_request: ModelRequest) -> str:
+        await asyncio.Event().wait()
+        return "unreachable"
+
+    with background.serving(agent_of(tmp_path, [never, "back again"])) as url:
+        sign_in(page, url)
+        box = page.get_by_label("Message")
+        box.fill("wait for it")
+        box.press("Enter")
+        page.get_by_role("button", name="Stop").click()
+        expect(page.locator(".outcome")).to_contain_text("Stopped")
+        box.fill("and now?")
+        page.get_by_role("button", name="Send").click()
+        expect(page.get_by_role("log").get_by_text("back again")).to_be_visible()
+
+
+def test_a_turn_that_runs_is_joined_again_after_a_reload(page: Page, background: Background, tmp_path: Path) -> None:
+    gates: list[asyncio.Event] = []
+
+    async def late(_request: ModelRequest) -> str:
+        gates.append(asyncio.Event())
+        await gates[0].wait()
+        return "here at last"
+
+    with background.serving(agent_of(tmp_path, [call("review"), late], tools=[review])) as url:
+        sign_in(page, url)
+        page.get_by_label("Message").fill("take your time")
+        page.get_by_label("Message").press("Enter")
+        expect(page.locator("details.tool:not(.running)")).to_have_count(1)
+        page.reload()
+        expect(page.get_by_role("button", name="Stop")).to_be_visible()
+        background.loop.call_soon_threadsafe(gates[0].set)
+        expect(page.get_by_role("log").get_by_text("here at last")).to_be_visible()
+        expect(page.locator("details.tool")).to_have_count(1)
+
+
+def test_on_a_phone_the_conversations_open_on_demand(page: Page, background: Background, tmp_path: Path) -> None:
+    page.set_viewport_size({"width": 380, "height": 700})
+    with background.serving(agent_of(tmp_path, ["hello"])) as url:
+        page.goto(f"{url}/?token={TOKEN}")
+        new = page.get_by_role("button", name="New conversation")
+        expect(new).to_be_hidden()
+        page.get_by_role("button", name="Conversations").click()
+        expect(new).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_without_a_model_the_page_says_so(page: Page, background: Background, tmp_path: Path) -> None:
+    offline = Agent("tester", "offline", tools=[review], store=f"sqlite:///{tmp_path / 'sessions.db'}")
+    with background.serving(offline) as url:
+        sign_in(page, url)
+        expect(page.get_by_label("Welcome")).to_contain_text("No language model is configured")
+
+
+def test_the_sign_in_form_lets_a_browser_in(page: Page, background: Background, tmp_path: Path) -> None:
+    with background.serving(agent_of(tmp_path, [])) as url:
+        page.goto(url)
+        page.get_by_label("Token").fill(TOKEN)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_label("Message")).to_be_visible()
+
+
+def test_the_jr_engineer_reviews_a_repository(
+    page: Page, background: Background, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = tmp_path / "repository"
+    commit(repository, "start", "def total(numbers):\n    return sum(numbers)\n")
+    commit(
+        repository, "ask", "def total(numbers):\n    return sum(numbers)\n\n\ndef ask():\n    return eval(input())\n"
+    )
+    monkeypatch.chdir(repository)
+    agent = Agent.from_file(PROJECT / "src/emonk/agents/jr_engineer/agent.yaml", model="offline")
+    with background.serving(agent) as url:
+        sign_in(page, url)
+        page.get_by_role("button", name="review the last commit").click()
+        expect(page.locator("details.tool .name")).to_have_text("review")
+        expect(page.locator(".text")).to_contain_text("app.py:6")
+        expect(page.locator(".text")).to_contain_text("eval")
+
+
+def commit(repository: Path, message: str, code: str) -> None:
+    git = ["git", "-C", str(repository), "-c", "user.name=T", "-c", "user.email=t@example.org"]
+    repository.mkdir(exist_ok=True)
+    (repository / "app.py").write_text(code)
+    for arguments in (["init", "-q"], ["add", "app.py"], ["commit", "-q", "-m", message]):
+        subprocess.run([*git, *arguments], check=True)
