@@ -1,0 +1,100 @@
+"""`emonk chat`: talk to an agent in the terminal, or ask it one thing."""
+
+import asyncio
+import sys
+from collections.abc import Coroutine, Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from emonk.cli.tenants import DEFAULT_AGENT, load_agent
+from emonk.cli.terminal import note, say, visible
+from emonk.cli.trouble import FAILED, INTERRUPTED, UsageError, log_to_file
+
+if TYPE_CHECKING:
+    from emonk.agent import Agent
+    from emonk.records import Reply
+
+T = TypeVar("T")
+AGENT_HELP = "jr-engineer, marketing, or a path to an agent.yaml."
+
+
+def chat(
+    agent: Annotated[str, typer.Argument(metavar="[AGENT]", help=AGENT_HELP, show_default=True)] = DEFAULT_AGENT,
+    message: Annotated[str | None, typer.Option("-m", "--message", help="Ask this one thing and end.")] = None,
+    session: Annotated[str | None, typer.Option(help="Go on with this session.")] = None,
+    model: Annotated[str | None, typer.Option(help="For example gemini:gemini-2.0-flash, or offline.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="With -m: print the whole reply as JSON.")] = False,
+) -> None:
+    """Talk to an agent. What comes in on a pipe is one message: echo TEXT | emonk chat."""
+    log_to_file()
+    chosen = load_agent(agent, model=model)
+    if message is None and not sys.stdin.isatty():
+        message = _piped()
+    if message is None and as_json:
+        raise UsageError("--json is for one message", "add -m TEXT, or pipe it in")
+    if message is not None and not message.strip():
+        raise UsageError("the message is empty", "say something after -m, or pipe it in")
+    if session is not None and not (session.strip() and session.isprintable()):
+        raise UsageError("the session has no usable name")
+    with _started(chosen) as (runner, running):
+        if message is None:
+            from emonk.cli.dialogue import Dialogue  # noqa: PLC0415  one message needs no line editor
+
+            Dialogue(runner, running, session).hold()
+        else:
+            raise typer.Exit(_ask(runner, running, message, session, as_json=as_json))
+
+
+def attempt(runner: asyncio.Runner, turn: Coroutine[Any, Any, T]) -> T | None:
+    """Run a turn to its end; None when the user interrupted it, which cancels it."""
+    try:
+        return runner.run(turn)
+    except KeyboardInterrupt:
+        return None
+
+
+@contextmanager
+def _started(agent: "Agent") -> "Generator[tuple[asyncio.Runner, Agent]]":
+    with asyncio.Runner() as runner:
+        runner.run(agent.start())
+        try:
+            for line in agent.notices:
+                note(line)
+            yield runner, agent
+        finally:
+            runner.run(agent.aclose())
+
+
+def _piped() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise UsageError("the message on standard input is not text", "it must be UTF-8") from error
+
+
+def _ask(runner: asyncio.Runner, agent: "Agent", message: str, session: str | None, *, as_json: bool) -> int:
+    reply = attempt(runner, _watched(agent, message, session))
+    if reply is None:
+        note("cancelled")
+        return INTERRUPTED
+    if as_json:
+        from emonk.gateway.wire import encode, reply_json  # noqa: PLC0415
+
+        say(encode(reply_json(reply)).decode())
+    elif reply.text:
+        say(visible(reply.text))
+    if reply.status != "done":
+        note(f"{reply.status}: {reply.reason}" if reply.reason else reply.status)
+        return FAILED
+    return 0
+
+
+async def _watched(agent: "Agent", message: str, session: str | None) -> "Reply":
+    """The reply; on a terminal, what happens on the way goes to standard error."""
+    if not sys.stderr.isatty():
+        return await agent.process_message(message, session_id=session)
+    from emonk.cli.progress import watch  # noqa: PLC0415
+
+    return await watch(agent.stream(message, session_id=session), sys.stderr, texts=False)

@@ -1,0 +1,91 @@
+"""A turn as it runs, on a terminal."""
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import TextIO
+
+from emonk.cli.terminal import dim, one_line, visible
+from emonk.messages import ToolCall, ToolResult
+from emonk.records import Reply
+from emonk.runtime.progress import ReplyDelta, ToolEnded, ToolNote, ToolStarted, TurnEvent, TurnReplied
+
+WIDTH = 100
+
+
+async def watch(events: AsyncGenerator[TurnEvent], stream: TextIO, *, texts: bool) -> Reply:
+    """Write what a turn does, line by line; its reply.
+
+    Args:
+        events: the turn; to be cancelled while watching cancels it.
+        stream: where to write.
+        texts: also write what the model says.
+    """
+    screen = Screen(stream, texts=texts)
+    async with aclosing(events):
+        async for event in events:
+            screen.show(event)
+            if isinstance(event, TurnReplied):
+                return event.reply
+    raise AssertionError("a turn ends with its reply")
+
+
+class Screen:
+    """Writes the events of one turn."""
+
+    def __init__(self, stream: TextIO, *, texts: bool) -> None:
+        self._stream = stream
+        self._texts = texts
+        self._said = ""
+
+    def show(self, event: TurnEvent) -> None:
+        match event:
+            case ReplyDelta(text=text) if self._texts:
+                self._said += text
+                self._write(visible(text))
+            case ToolStarted(call=call):
+                self._line(call_line(call))
+            case ToolNote(text=text):
+                self._line(f"  {one_line(text, WIDTH)}")
+            case ToolEnded(result=result, seconds=seconds):
+                self._line(result_line(result, seconds))
+            case TurnReplied(reply=reply) if self._texts:
+                self._close(reply)
+            case _:
+                pass
+
+    def _line(self, text: str) -> None:
+        if self._said:
+            self._write("\n")
+            self._said = ""
+        self._write(dim(text, self._stream) + "\n")
+
+    def _close(self, reply: Reply) -> None:
+        if self._said and self._said.strip() != reply.text.strip():
+            self._write("\n")
+        if self._said.strip() != reply.text.strip():
+            self._write(visible(reply.text))
+        self._write("\n" if self._said or reply.text else "")
+        if reply.status != "done":
+            self._said = ""
+            self._line(f"[{reply.status}: {reply.reason}]" if reply.reason else f"[{reply.status}]")
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()
+
+
+def call_line(call: ToolCall) -> str:
+    """A tool call in one line."""
+    return one_line(f"\u2192 {call.name}({', '.join(f'{k}={_value(v)}' for k, v in call.arguments.items())})", WIDTH)
+
+
+def result_line(result: ToolResult, seconds: float) -> str:
+    """How a tool call ended, in one line."""
+    if result.error:
+        return one_line(f"\u2717 {result.name}: {result.error}: {result.content}", WIDTH)
+    return f"\u2713 {result.name} in {seconds:.1f} s"
+
+
+def _value(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,103 @@
+"""A web server with the lives of its agents around it."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack
+from types import FrameType
+
+import uvicorn
+from starlette.applications import Starlette
+
+from emonk.agent import Agent
+from emonk.cli.terminal import note, say
+from emonk.cli.trouble import INTERRUPTED
+from emonk.extend import Page
+from emonk.gateway.app import close_turns, create_app
+from emonk.turns import Pump
+
+GRACE_SECONDS = 5.0
+STREAM_SECONDS = 2
+"""For the last words of open streams, after the turns had their time."""
+
+
+class Serving:
+    """Agents, started; the pump, for what an earlier process left; the server; and all of it ended in turn."""
+
+    def __init__(
+        self,
+        agents: Mapping[str, Agent],
+        listener: socket.socket,
+        *,
+        token: str,
+        pages: Sequence[Page],
+        allowed_hosts: Collection[str],
+    ) -> None:
+        self._agents = agents
+        self._listener = listener
+        self._token = token
+        self._app = create_app(agents, token=token, pages=pages, allowed_hosts=allowed_hosts)
+
+    def run(self) -> int:
+        """Serve until a signal ends it; the exit code."""
+        return asyncio.run(self._run())
+
+    async def _run(self) -> int:
+        async with AsyncExitStack() as lives:
+            for agent in self._agents.values():
+                await lives.enter_async_context(agent)
+            await lives.enter_async_context(Pump(list(self._agents.values())))
+            server = _Server(self._app, self._announce)
+            await server.serve(sockets=[self._listener])
+        say("stopped")
+        return 0
+
+    def _announce(self) -> None:
+        host, port = self._listener.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        say(f"http://{shown}:{port}/?token={self._token}")
+        for agent in self._agents.values():
+            for line in agent.notices:
+                note(line)
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready, and ends turns before connections."""
+
+    def __init__(self, app: Starlette, ready: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                loop="asyncio",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=round(GRACE_SECONDS) + STREAM_SECONDS,
+            )
+        )
+        self._app = app
+        self._ready = ready
+        self._closing: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._closing = asyncio.create_task(close_turns(self._app, GRACE_SECONDS))
+        await super().shutdown(sockets)
+        await self._closing
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn calls it
+        """End gracefully, at the second signal at once: safe, as open turns resume at the next start."""
+        if self.should_exit:
+            sys.stderr.write("stopped at once; turns that were running resume at the next start\n")
+            sys.stderr.flush()
+            os._exit(INTERRUPTED if sig == signal.SIGINT else 128 + sig)
+        self.should_exit = True
+        note("stopping; once more to stop at once")

@@ -1,0 +1,86 @@
+"""A session's events as a conversation for a reader."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TextIO
+
+from emonk.cli.progress import call_line, result_line
+from emonk.cli.terminal import bold, dim, visible
+from emonk.clock import MICROSECONDS
+from emonk.events import (
+    Interrupted,
+    Logged,
+    ModelSaid,
+    Opaque,
+    StepFailed,
+    Summarised,
+    ToolReturned,
+    TurnCancelled,
+    TurnFinished,
+    UserSaid,
+)
+from emonk.messages import UserMessage
+
+
+def transcript(
+    events: Sequence[Logged], stream: TextIO, *, last: int | None = None, full: bool = False
+) -> Iterator[str]:
+    """Lines for a terminal: what was said, which tools ran, how turns ended.
+
+    Args:
+        events: the log, in order.
+        stream: where the lines will go, which decides about colours.
+        last: only so many of the last messages of user and model, with what belongs to them.
+        full: show the results of tools, too.
+    """
+    for logged in _tail(events, last):
+        yield from _lines(logged, stream, full=full)
+
+
+def when(microseconds: int) -> str:
+    """A time as a reader here would say it."""
+    return datetime.fromtimestamp(microseconds / MICROSECONDS, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _tail(events: Sequence[Logged], last: int | None) -> Sequence[Logged]:
+    messages = [n for n, logged in enumerate(events) if isinstance(logged.event, UserSaid | ModelSaid)]
+    if last is None or len(messages) <= last:
+        return events
+    return events[messages[-last] :]
+
+
+def _lines(logged: Logged, stream: TextIO, *, full: bool) -> Iterator[str]:
+    match logged.event:
+        case UserSaid(user_id=user_id, parts=parts):
+            yield ""
+            yield f"{bold(visible(user_id), stream)} {dim(when(logged.at), stream)}"
+            yield visible(UserMessage(parts).text)
+        case ModelSaid(message=message, model=model):
+            if message.text:
+                yield f"\n{bold(visible(model), stream)}\n{visible(message.text)}"
+            yield from (dim(call_line(call), stream) for call in message.tool_calls)
+        case ToolReturned(result=result, seconds=seconds):
+            yield dim(result_line(result, seconds), stream)
+            if full:
+                yield from (dim(f"  {line}", stream) for line in visible(result.content).splitlines())
+        case TurnFinished(status=status, reason=reason) if status != "done":
+            yield dim(f"[{status}: {reason}]" if reason else f"[{status}]", stream)
+        case event:
+            yield from (dim(visible(line), stream) for line in _aside(event))
+
+
+def _aside(event: object) -> Iterator[str]:
+    match event:
+        case TurnCancelled():
+            yield "[cancelled]"
+        case Interrupted(text=text, message=message):
+            yield text
+            yield f"[broken off: {message}]"
+        case StepFailed(message=message):
+            yield f"[a model call failed: {message}]"
+        case Summarised(cutoff=cutoff):
+            yield f"[everything up to revision {cutoff} is summarised for the model]"
+        case Opaque(kind=kind):
+            yield f"[an event of kind {kind}, which this version does not know]"
+        case _:
+            pass
