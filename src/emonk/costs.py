@@ -1,38 +1,52 @@
-"""From tokens to dollars."""
+"""From tokens to dollars, by the prices of `genai-prices`."""
 
 import difflib
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from functools import lru_cache
+
+import msgspec
 
 from emonk.errors import UnknownPrice
 from emonk.records import Usage
 
 FREE = frozenset({"offline"})
 _PROVIDERS = {"gemini": "google", "vertex": "google", "openai": "openai", "anthropic": "anthropic"}
+_MILLION = 1_000_000
+
+
+class Rates(msgspec.Struct, frozen=True):
+    """USD for a million tokens of each kind, where the price of a token does not depend on how many there are."""
+
+    fresh_input: Decimal
+    cached_input: Decimal
+    cache_write: Decimal
+    output: Decimal
 
 
 def price(spec: str, usage: Usage, *, model: str = "", at: date | None = None) -> Decimal:
-    """What a call of the model named by `spec` costs, in USD, by the prices of `genai-prices`.
+    """What a call of the model named by `spec` costs, in USD.
 
     Args:
         spec: the model string, for example `gemini:gemini-2.0-flash`.
         usage: the call's tokens.
         model: the name that the provider answered with, tried first: it may say the version.
-        at: the day whose prices count; today when None.
+        at: the day whose prices count; today (UTC) when None.
 
     Raises:
         UnknownPrice: no price is known for the model.
     """
-    provider, _, name = spec.partition(":")
-    if provider in FREE:
+    if spec in FREE:
         return Decimal(0)
-    if provider not in _PROVIDERS:
-        raise UnknownPrice(f"no price is known for {spec}")
-    for candidate in dict.fromkeys((model or name, name)):
-        cost = _known_price(_PROVIDERS[provider], candidate, usage, at)
-        if cost is not None:
-            return cost
-    raise UnknownPrice(f"no price is known for {spec}", hint=_near(_PROVIDERS[provider], name))
+    provider, _, name = spec.partition(":")
+    day = at or datetime.now(UTC).date()
+    for candidate in (model, name):
+        rates = _rates(provider, candidate, day)
+        if isinstance(rates, Rates):
+            return _at_rates(rates, usage)
+        if rates == "tiered":
+            return _calculate(provider, candidate, usage, day)
+    raise UnknownPrice(f"no price is known for {spec}", hint=_near(provider, name))
 
 
 def check_priced(spec: str) -> None:
@@ -44,7 +58,37 @@ def check_priced(spec: str) -> None:
     price(spec, Usage(1, 1))
 
 
-def _known_price(provider: str, model: str, usage: Usage, at: date | None) -> Decimal | None:
+@lru_cache(maxsize=256)
+def _rates(provider: str, model: str, day: date) -> "Rates | str":
+    """The rates of a model, `tiered` where there are no fixed ones, `unknown` without a price.
+
+    A lookup costs a third of a millisecond, so it is made once a day and model. What is fixed is found by asking
+    for a million tokens of each kind, and for few: where a tier begins, the two disagree.
+    """
+    kinds = (Usage(_MILLION), Usage(_MILLION, 0, _MILLION), Usage(_MILLION, 0, 0, _MILLION), Usage(0, _MILLION))
+    try:
+        many = [_calculate(provider, model, usage, day) for usage in kinds]
+        few = [_calculate(provider, model, _thousandth(usage), day) for usage in kinds]
+    except (LookupError, KeyError):
+        return "unknown"
+    return Rates(*many) if many == [cost * 1000 for cost in few] else "tiered"
+
+
+def _thousandth(usage: Usage) -> Usage:
+    return Usage(*(count // 1000 for count in msgspec.structs.astuple(usage)))
+
+
+def _at_rates(rates: Rates, usage: Usage) -> Decimal:
+    fresh = usage.input_tokens - usage.cached_input_tokens - usage.cache_write_tokens
+    return (
+        rates.fresh_input * fresh
+        + rates.cached_input * usage.cached_input_tokens
+        + rates.cache_write * usage.cache_write_tokens
+        + rates.output * usage.output_tokens
+    ) / _MILLION
+
+
+def _calculate(provider: str, model: str, usage: Usage, day: date) -> Decimal:
     import genai_prices  # noqa: PLC0415 - 0.3 s of CPU that only priced models should pay
 
     tokens = genai_prices.Usage(
@@ -53,17 +97,16 @@ def _known_price(provider: str, model: str, usage: Usage, at: date | None) -> De
         cache_read_tokens=usage.cached_input_tokens,
         cache_write_tokens=usage.cache_write_tokens,
     )
-    moment = None if at is None else datetime.combine(at, time(12), UTC)
-    try:
-        return genai_prices.calc_price(tokens, model, provider_id=provider, genai_request_timestamp=moment).total_price
-    except LookupError:
-        return None
+    noon = datetime.combine(day, time(12), UTC)
+    known = _PROVIDERS[provider]
+    return genai_prices.calc_price(tokens, model, provider_id=known, genai_request_timestamp=noon).total_price
 
 
 def _near(provider: str, name: str) -> str:
     from genai_prices.data import providers  # noqa: PLC0415 - as above
 
-    names = [model.id for known in providers if known.id == provider for model in known.models]
+    known = _PROVIDERS.get(provider)
+    names = [model.id for one in providers if one.id == known for model in one.models]
     near = difflib.get_close_matches(name, names, 3, 0.5)
     advice = f"known names near it: {', '.join(near)}" if near else "check the model's name"
-    return f"{advice}; or allow it with `unpriced: allow`"
+    return f"{advice}; or set `unpriced: allow`"

@@ -1,71 +1,119 @@
-"""A turn's hold on its session: the lease, the revision, the open calls, and every write."""
+"""A turn's hold on its session: the lease, the revision, the open calls, and every write.
+
+Two ways to write. `append` returns when the events are durable. `note` returns at once and has them written with the
+next write, at the latest `GATHER_SECONDS` later, without keeping the turn: it is for what a crash may cost nothing
+but the work of repeating it. Their order is always that of the calls.
+"""
 
 import asyncio
 from collections.abc import Iterable, Sequence
 
+from emonk.errors import EmonkError
 from emonk.events import Event, ModelSaid, ToolReturned
 from emonk.messages import ToolCall, ToolResult
 from emonk.records import Lease, Reply
 from emonk.store.protocol import Append, Finish, Operation, Release, Store
 
+GATHER_SECONDS = 0.005
+
 
 class Journal:
     """Writes one session's log under a lease.
 
-    A write that was handed to the store is waited for even when the turn is cancelled meanwhile, so that the
-    revision and the open calls are always those that the store has.
+    Attributes:
+        reply: of the finished turn, once it is durable.
+
+    One write is under way at a time, and it is waited for even when the turn is cancelled meanwhile, so that
+    the revision is always the one that the store has.
     """
 
     def __init__(self, store: Store, lease: Lease, revision: int, open_calls: Iterable[ToolCall] = ()) -> None:
         self._store = store
         self._open = {call.id: call for call in open_calls}
+        self._noted: list[Event] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._write: asyncio.Task[None] | None = None
+        self._failed: EmonkError | None = None
         self.lease = lease
         self.revision = revision
+        self.reply: Reply | None = None
 
     @property
     def open_calls(self) -> tuple[ToolCall, ...]:
         """The calls in the log that have no result yet."""
         return tuple(self._open.values())
 
+    def note(self, events: Sequence[Event]) -> None:
+        """Have events written soon; a failure is raised by the next write."""
+        self._keep(events)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._begin)
+
     async def append(self, events: Sequence[Event]) -> None:
-        """Make events durable."""
-        await self._commit((Append(tuple(events)),), events)
+        """Make events durable, and what was noted before them.
+
+        Raises:
+            InfraError: this write failed, or an earlier one; the log is as it was before that.
+        """
+        self._keep(events)
+        await self._commit(())
 
     async def finish(self, events: Sequence[Event], reply: Reply, *, why: str) -> None:
         """Make the last events and the reply durable, and give the lease back.
 
         Calls that are still open get a synthetic result, which says `why`.
         """
-        left = {**self._open, **{call.id: call for event in events for call in _calls(event)}}
-        closing = [ToolReturned(result=ToolResult(call.id, call.name, why, "not_run")) for call in left.values()]
-        events = (*events[:-1], *closing, events[-1])
-        await self._commit((Append(events), Finish(reply), Release()), events)
+        self._keep(events[:-1])
+        self._keep([ToolReturned(result=ToolResult(call.id, call.name, why, "not_run")) for call in self.open_calls])
+        self._keep(events[-1:])
+        await self._commit((Finish(reply), Release()))
 
     async def release(self) -> None:
-        """Give the lease back with the turn unfinished: whoever claims it next resumes."""
-        await self._commit((Release(),), ())
+        """Give the lease back with the turn unfinished: whoever claims it next resumes from what is in the log."""
+        self._failed = None
+        await self._commit((Release(),))
 
     async def renew(self) -> None:
         """Hold the lease for longer."""
         self.lease = await self._store.renew(self.lease)
 
-    async def _commit(self, operations: tuple[Operation, ...], events: Sequence[Event]) -> None:
-        write = asyncio.ensure_future(self._store.commit(operations, fence=self.lease, expected_revision=self.revision))
-        try:
-            self._written(await asyncio.shield(write), events)
-        except asyncio.CancelledError:
-            await asyncio.wait({write})
-            if not write.cancelled() and write.exception() is None:
-                self._written(write.result(), events)
-            raise
-
-    def _written(self, revision: int, events: Sequence[Event]) -> None:
-        self.revision = revision
+    def _keep(self, events: Sequence[Event]) -> None:
         for event in events:
-            self._open.update((call.id, call) for call in _calls(event))
-            if isinstance(event, ToolReturned):
+            self._noted.append(event)
+            if isinstance(event, ModelSaid):
+                self._open.update((call.id, call) for call in event.message.tool_calls)
+            elif isinstance(event, ToolReturned):
                 self._open.pop(event.result.call_id, None)
 
+    async def _commit(self, after: tuple[Operation, ...]) -> None:
+        write = self._begin(after)
+        try:
+            await asyncio.shield(write)
+        except asyncio.CancelledError:
+            await asyncio.wait({write})
+            raise
+        if self._failed is not None:
+            raise self._failed
 
-def _calls(event: Event) -> tuple[ToolCall, ...]:
-    return event.message.tool_calls if isinstance(event, ModelSaid) else ()
+    def _begin(self, after: tuple[Operation, ...] = ()) -> "asyncio.Task[None]":
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._write = asyncio.create_task(self._commit_after(self._write, after))
+        return self._write
+
+    async def _commit_after(self, earlier: "asyncio.Task[None] | None", after: tuple[Operation, ...]) -> None:
+        if earlier is not None and not earlier.done():
+            await asyncio.wait({earlier})
+        if self._failed is not None:
+            return
+        events, self._noted = tuple(self._noted), []
+        try:
+            self.revision = await self._store.commit(
+                (Append(events), *after) if events else after, fence=self.lease, expected_revision=self.revision
+            )
+        except EmonkError as error:
+            self._failed = error
+        for operation in after:
+            if isinstance(operation, Finish) and self._failed is None:
+                self.reply = operation.reply

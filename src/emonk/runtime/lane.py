@@ -56,6 +56,7 @@ class Lane:
         self._given: list[Claimed] = []
         self._task: asyncio.Task[Reply | None] | None = None
         self._turn: Turn | None = None
+        self._draining = False
 
     @property
     def idle(self) -> bool:
@@ -82,6 +83,11 @@ class Lane:
         if self._task is None:
             self._task = asyncio.create_task(self._work())
         return self._task
+
+    def drain(self) -> "asyncio.Task[Reply | None]":
+        """Run everything that the inbox holds, also what nobody here waits for."""
+        self._draining = True
+        return self.start()
 
     def runs(self, message_id: str) -> bool:
         """Whether this message's turn is the one that runs."""
@@ -110,6 +116,8 @@ class Lane:
                 claimed = self._given.pop(0) if self._given else await self._store.claim(self._session, self._owner)
                 if claimed is not None:
                     reply = await self._run(claimed) or reply
+                    if not self._callers and not self._given and not self._draining:
+                        return reply
                 elif not await self._wait_for_others():
                     return reply
         except EmonkError as error:
@@ -119,6 +127,7 @@ class Lane:
         finally:
             self._fail(Unavailable("the agent stopped", hint="the message is kept: ask again with its message_id"))
             self._task = None
+            self._draining = False
             self._on_idle()
 
     async def _run(self, claimed: Claimed) -> Reply | None:

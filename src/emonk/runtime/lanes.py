@@ -51,7 +51,7 @@ class Lanes:
 
     async def resume(self, session: SessionKey) -> Reply | None:
         """Run what waits in a session's inbox, or was left unfinished; the last reply, None without one."""
-        return await asyncio.shield(self._lane(session).start())
+        return await asyncio.shield(self._lane(session).drain())
 
     async def abandon(self) -> None:
         """Stop all turns at once and leave them to be resumed."""

@@ -142,16 +142,22 @@ class Turn:
         return answer
 
     async def _step(self, answer: Answer) -> None:
-        await self._journal.append((answer.said(),))
+        calls = answer.response.tool_calls
+        repeatable = all(self._repeatable(call) for call in calls)
+        self._journal.note((answer.said(),))
+        if not repeatable:
+            await self._journal.append(())
         self._messages.append(answer.response.message)
-        returned = await self._dispatcher.run(answer.response.tool_calls)
-        await self._journal.append(returned)
+        returned = await self._dispatcher.run(calls)
+        self._journal.note(returned)
+        if not repeatable:
+            await self._journal.append(())
         self._messages.append(ToolMessage(tuple(one.result for one in returned)))
         self._tally.fail(returned)
 
     async def _settle(self, calls: Sequence[ToolCall]) -> None:
         """After a crash an idempotent call runs again; of any other the outcome is unknown."""
-        again = [call for call in calls if (tool := self._setup.tools.get(call.name)) is None or tool.idempotent]
+        again = [call for call in calls if self._repeatable(call)]
         settled = {one.result.call_id: one for one in await self._dispatcher.run(again)}
         for call in calls:
             unknown = ToolResult(call.id, call.name, OUTCOME_UNKNOWN, "outcome_unknown")
@@ -161,6 +167,11 @@ class Turn:
         if isinstance(last, ToolMessage):
             results = (settled[old.call_id].result if old.call_id in settled else old for old in last.results)
             self._messages.append(ToolMessage(tuple(results)))
+
+    def _repeatable(self, call: ToolCall) -> bool:
+        """Whether running it twice does no more than running it once."""
+        tool = self._setup.tools.get(call.name)
+        return tool is None or tool.idempotent
 
     async def _unusable(self, answer: Answer) -> None:
         """A malformed or empty answer is asked for once more; the second one ends the turn."""
@@ -182,7 +193,9 @@ class Turn:
         return await self._close(status, text, (*events, finished), reason)
 
     async def cancelled(self) -> Reply:
-        """End the turn without running it further."""
+        """End the turn without running it further; a reply that is durable already stands."""
+        if self._journal.reply is not None:
+            return self._journal.reply
         event = TurnCancelled(message_id=self.message_id, steps=self._tally.steps, cost_usd=self._tally.cost)
         return await self._close("cancelled", "Cancelled.", (event,), "cancelled")
 
