@@ -69,6 +69,10 @@ def test_the_message_is_google_s_and_names_the_model() -> None:
     assert "check that 'gemini-2.0-flash'" in failing(404, "models/x is not found").hint
 
 
+def test_a_message_of_several_lines_becomes_one() -> None:
+    assert failing(503, " Overloaded.\n* Try\tagain. ").message == "Gemini (gemini-2.0-flash): Overloaded. * Try again."
+
+
 def test_errors_wrapped_in_a_list_are_read() -> None:
     body = b'[{"error": {"code": 429, "message": "slow", "details": [{"retryDelay": "2s"}]}}]'
     error = read_failure(429, {}, body, model=MODEL)

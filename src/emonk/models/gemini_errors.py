@@ -60,7 +60,7 @@ def read_status(error: Any) -> Status:
 
 def failure(status: int, rpc: Status, *, model: str, wait: float | None = None) -> InfraError | ConfigError:
     """The error that a status and its details stand for; `wait` is the `Retry-After` header in seconds."""
-    said = rpc.message.strip() or f"HTTP {status}"
+    said = " ".join(rpc.message.split()) or f"HTTP {status}"
     message = f"Gemini ({model}): {said}"
     waits = [seconds for seconds in (wait, _retry_delay(rpc)) if seconds is not None]
     wait = max(waits, default=None)

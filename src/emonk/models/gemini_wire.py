@@ -284,6 +284,7 @@ def _write_call(call: ToolCall) -> Json:
 
 
 def _write_result(result: ToolResult) -> Json:
+    """A result under `output` or `error`, the keys that https://ai.google.dev/api/caching#FunctionResponse names."""
     response: Json = {"output": _value(result.content)} if result.error is None else {"error": result.content}
     wire: Json = {"name": result.name, "response": response}
     if not result.call_id.startswith(MADE_UP_ID):

@@ -5,11 +5,8 @@ import io
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from urllib.request import getproxies
-from weakref import WeakKeyDictionary
 
 from emonk.errors import ConfigError, DeadlineExceeded, InfraError, InvalidConfig, MissingCredential, Unavailable
 
@@ -55,7 +52,7 @@ class HttpClient:
         self._secret = secret
         self._silence = silence
         self._read_error = read_error
-        self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, ClientSession] = WeakKeyDictionary()
+        self._sessions: dict[asyncio.AbstractEventLoop, ClientSession] = {}
 
     async def post(self, path: str, body: bytes) -> bytes:
         """The body of a 2xx answer.
@@ -119,10 +116,13 @@ class HttpClient:
         loop = asyncio.get_running_loop()
         session = self._sessions.get(loop)
         if session is None or session.closed:
+            self._sessions = {known: each for known, each in self._sessions.items() if not known.is_closed()}
             session = self._sessions[loop] = self._open()
         return session
 
     def _open(self) -> "ClientSession":
+        from urllib.request import getproxies  # noqa: PLC0415 - as above
+
         from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector  # noqa: PLC0415 - as above
 
         return ClientSession(
@@ -167,6 +167,8 @@ def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> floa
         return None
     if value.isascii() and value.replace(".", "", 1).isdigit():
         return float(value)
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - few servers name a date
+
     try:
         until = parsedate_to_datetime(value).timestamp()
     except (ValueError, OverflowError):

@@ -30,7 +30,7 @@ OTHER_FIELDS = frozenset({"mediaResolution", "partMetadata", "thought", "thought
 _FUNCTION_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,127}")
 
 
-class Refused(Exception):  # noqa: N818 - the provider's answer, not a fault of this program
+class Refused(Exception):
     """The request breaks a rule; the text is Google's, or in its manner."""
 
 
