@@ -1,13 +1,15 @@
 """What every check is given: both trees' versions of the changed files, and the repository to ask about the rest."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
 from emonk.agents.jr_engineer.review.findings import Outcome
-from emonk.agents.jr_engineer.review.repository import Repository
-from emonk.agents.jr_engineer.review.source import ChangedFile
+from emonk.agents.jr_engineer.review.repository import Entry, Repository
+from emonk.agents.jr_engineer.review.source import LARGEST, ChangedFile, can_name
+
+_AT_ONCE = 8 * 1024 * 1024
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -16,26 +18,31 @@ class Comparison(msgspec.Struct, frozen=True):
     Attributes:
         base: the commit (or empty tree) that head is compared with.
         scratch: an empty directory that goes with the review.
-        paths: every file of head's tree.
+        tree: every file of head's tree.
     """
 
     repository: Repository
     base: str
     head: str
     files: list[ChangedFile]
-    paths: list[str]
+    tree: list[Entry]
     scratch: Path
 
-    def grep(self, names: Iterable[str], *, where: Iterable[str], words: bool = True) -> set[str]:
-        """Which of these fixed strings occur on head in text files that match the glob patterns."""
-        patterns = "\n".join(sorted({name for name in names if name and "\n" not in name}))
-        if not patterns:
-            return set()
-        options = ["-I", "-o", "-h", "-F", *(["-w"] if words else [])]
-        globs = [f":(glob){pattern}" for pattern in where]
-        feed = patterns.encode("utf-8", "surrogateescape")
-        found = self.repository.git("grep", *options, "-f", "-", self.head, "--", *globs, feed=feed, ok=(0, 1))
-        return set(found.decode("utf-8", "replace").split("\n")) - {""}
+    def test_texts(self) -> Iterator[str]:
+        """The text of every test on head, a few at a time in memory."""
+        waiting: list[str] = []
+        size = 0
+        for entry in self.tree:
+            if can_name(entry.path) and 0 < entry.size <= LARGEST:
+                waiting.append(entry.blob)
+                size += entry.size
+            if size > _AT_ONCE:
+                yield from self._texts(waiting)
+                waiting, size = [], 0
+        yield from self._texts(waiting)
+
+    def _texts(self, blobs: list[str]) -> list[str]:
+        return [content.decode("utf-8", "replace") for content in self.repository.blobs(blobs).values()]
 
     def imports(self, module: str, name: str, *, apart_from: str) -> bool:
         """Whether another Python file on head imports from a module of that name and uses `name`."""

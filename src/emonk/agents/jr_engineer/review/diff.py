@@ -84,6 +84,13 @@ class FileChange(msgspec.Struct, frozen=True, kw_only=True):
                 return max(hunk.head_start, start)
         return None
 
+    def touches(self, start: int, end: int) -> bool:
+        """Whether lines between `start` and `end` of head were added, or some were removed from among them."""
+        return any(
+            hunk.head_start <= end and hunk.head_lines[-1] >= start if hunk.added else start <= hunk.head_start < end
+            for hunk in self.hunks
+        )
+
     def head_line(self, base_line: int) -> int | None:
         """Where an unchanged base line stands on head; None when the change replaced it."""
         shift = 0

@@ -54,7 +54,10 @@ def review(
     """
     started = clock()
     tell = progress or _silent
-    with open_repository(path, processes or Processes()) as repository, TemporaryDirectory("-emonk") as scratch:
+    with (
+        open_repository(path.expanduser(), processes or Processes()) as repository,
+        TemporaryDirectory("-emonk") as scratch,
+    ):
         tell("reading the diff")
         head_sha = repository.resolve(head)
         base_sha = _base(repository, base, head_sha, commits)
@@ -80,8 +83,8 @@ def _base(repository: Repository, base: str, head: str, commits: int) -> str:
 def _compare(repository: Repository, base: str, head: str, scratch: Path) -> Comparison:
     changes = read_diff(repository, base, head)
     files = read_sources(repository, changes)
-    paths = repository.paths(head) if files else []
-    return Comparison(repository=repository, base=base, head=head, files=files, paths=paths, scratch=scratch)
+    tree = repository.tree(head) if files else []
+    return Comparison(repository=repository, base=base, head=head, files=files, tree=tree, scratch=scratch)
 
 
 def _check(comparison: Comparison, tell: Progress) -> Outcome:

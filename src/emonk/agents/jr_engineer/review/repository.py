@@ -12,11 +12,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import msgspec
+
 from emonk.agents.jr_engineer.review.processes import Completed, Processes
 from emonk.errors import ConfigError, InfraError, InvalidConfig
 
 _QUIET = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C"}
 _GUARDS = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "protocol.allow=never", "--no-pager")
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One file of a tree; `size` in bytes, 0 for what is no blob."""
+
+    path: str
+    blob: str
+    size: int
 
 
 class Repository:
@@ -26,7 +36,6 @@ class Repository:
         self.path = path
         self.processes = processes
         self._private = private
-        self._resolving = _environment({"GIT_ALLOW_PROTOCOL": "none"})
         objects = self._ask("--git-path", "objects")
         self._reading = _environment(
             {
@@ -48,8 +57,7 @@ class Repository:
         return os.fsdecode(answer.output.removesuffix(b"\n"))
 
     def _rev_parse(self, *arguments: str) -> Completed:
-        command = ["git", *_GUARDS, "-C", str(self.path), "rev-parse", *arguments]
-        return self.processes.run(command, cwd=self._private, env=self._resolving)
+        return read_only_git(self.path, self.processes, "rev-parse", *arguments)
 
     def _make_private(self) -> None:
         object_format = self._ask("--show-object-format")
@@ -135,10 +143,10 @@ class Repository:
         stream = self.git("cat-file", "--batch", feed="\n".join(names).encode() + b"\n")
         return dict(_contents(stream))
 
-    def paths(self, commit: str) -> list[str]:
+    def tree(self, commit: str) -> list[Entry]:
         """Every file of a commit's tree."""
-        listed = self.git("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit)
-        return [readable(name) for name in listed.split(b"\0") if name]
+        listed = self.git("ls-tree", "-r", "-z", "-l", "--full-tree", commit)
+        return [_entry(row) for row in listed.split(b"\0") if row]
 
     def version(self) -> str:
         return self.git("version").decode().strip().removeprefix("git version ")
@@ -158,9 +166,25 @@ def open_repository(path: Path, processes: Processes) -> Generator[Repository]:
         yield Repository(path.resolve(), Path(private).resolve(), processes)
 
 
+def read_only_git(directory: Path, processes: Processes, *arguments: str) -> Completed:
+    """Run a git command that shows no content, in a repository whose configuration must not run anything.
+
+    Raises:
+        ConfigError: git is not installed.
+    """
+    command = ["git", *_GUARDS, "-C", str(directory), *arguments]
+    return processes.run(command, cwd=directory, env=_environment({"GIT_ALLOW_PROTOCOL": "none"}))
+
+
 def readable(name: bytes) -> str:
     """A file name as text; bytes that are not UTF-8 are shown as escapes."""
     return name.decode("utf-8", "backslashreplace")
+
+
+def _entry(row: bytes) -> Entry:
+    facts, _, name = row.partition(b"\t")
+    _, _, blob, size = facts.decode().split()
+    return Entry(readable(name), blob, int(size) if size.isdecimal() else 0)
 
 
 def _environment(extra: Mapping[str, str]) -> dict[str, str]:

@@ -17,14 +17,12 @@ from emonk.agents.jr_engineer.review.repository import Repository
 LARGEST = 1024 * 1024
 """Bytes above which a file is not analysed."""
 
-TEST_PATHS = ("**/tests/**", "**/test/**", "**/test_*.py", "**/*_test.py", "**/tests.py", "**/conftest.py")
-"""Where tests live, as git glob patterns; `is_test` says the same of one path."""
-
 _TEST_NAME = re.compile(r"test_.*\.py|.*_test\.py|tests\.py|conftest\.py")
 _DATA = {"data", "fixtures", "fixture", "testdata", "cases", "samples", "snapshots", "roots"}
 _ASIDE = {"docs", "doc", "docs_src", "examples", "example", "benchmarks", "benchmark", "scripts", ".github", "tools"}
 _BORROWED = {"vendor", "_vendor", "third_party", "migrations", "site-packages", "node_modules"}
 _PROJECT = {"setup.py", "conf.py", "noxfile.py", "tasks.py", "fabfile.py", "manage.py"}
+_TEST_CODE = {".py", ".pyi", ".sh", ".robot", ".feature", ".ipynb", ".yaml", ".yml", ".toml", ".json"}
 _warnings_lock = threading.Lock()
 
 
@@ -135,6 +133,11 @@ def is_test(path: str) -> bool:
     """Whether the file holds tests or belongs to them."""
     pure = PurePosixPath(path)
     return bool({"tests", "test"} & set(pure.parts[:-1])) or _TEST_NAME.fullmatch(pure.name) is not None
+
+
+def can_name(path: str) -> bool:
+    """Whether the file is one of the tests that may say what they test."""
+    return is_test(path) and PurePosixPath(path).suffix in _TEST_CODE
 
 
 def is_test_data(path: str) -> bool:

@@ -3,9 +3,8 @@
 import ast
 import hashlib
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Literal
-
-import msgspec
 
 _STUBS = {"overload", "abstractmethod", "setter", "deleter"}
 _SHAPES = {"Protocol", "NamedTuple", "TypedDict"}
@@ -13,42 +12,72 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef
 Kind = Literal["function", "method", "class"]
 
 
-class Definition(msgspec.Struct, frozen=True, kw_only=True):
+class Definition:
     """A function, method or class.
 
     Attributes:
-        fingerprint: of the code, without docstrings, annotations and layout; of a class, without its methods.
-        signature: parameters and defaults, without annotations; of a class, its bases.
         public: no part of the qualified name is private; constructors are public with their class.
         trivial: a stub, or so simple that a test would only say it again.
         decorators: the calls among its decorators, as trees.
     """
 
-    qualname: str
-    kind: Kind
-    line: int
-    end_line: int
-    fingerprint: str
-    signature: str
-    public: bool
-    trivial: bool
-    decorators: tuple[ast.Call, ...] = ()
+    def __init__(self, node: "_Function | ast.ClassDef", outer: tuple[str, ...], earlier: "Definition | None") -> None:
+        self.qualname = ".".join([*outer, node.name])
+        self.name = node.name
+        self.owner = ".".join(outer)
+        self.line = node.lineno
+        self.end_line = node.end_lineno or node.lineno
+        self.decorators = tuple(item for item in node.decorator_list if isinstance(item, ast.Call))
+        self._node = node
+        self._earlier = earlier
 
     @property
-    def name(self) -> str:
-        return self.qualname.rsplit(".", 1)[-1]
+    def kind(self) -> Kind:
+        if isinstance(self._node, ast.ClassDef):
+            return "class"
+        return "method" if self.owner else "function"
+
+    @cached_property
+    def public(self) -> bool:
+        parts = self.qualname.removesuffix(".__init__").split(".")
+        return not any(part.startswith("_") for part in parts)
 
     @property
-    def owner(self) -> str:
-        """The class that a method belongs to."""
-        return self.qualname.rpartition(".")[0]
+    def trivial(self) -> bool:
+        return _is_trivial(self._node.body)
+
+    @cached_property
+    def signature(self) -> str:
+        """Parameters and defaults, without annotations; of a class, its bases."""
+        if not isinstance(self._node, ast.ClassDef):
+            return _signature(self._node)
+        keywords = [keyword.value for keyword in self._node.keywords]
+        return f"({', '.join(ast.unparse(base) for base in [*self._node.bases, *keywords])})"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the code, without docstrings, annotations and layout; of a class, without its methods."""
+        node = self._node
+        if isinstance(node, ast.ClassDef):
+            own = [statement for statement in node.body if not isinstance(statement, _Function | ast.ClassDef)]
+            code = _fingerprint([*node.bases, *node.decorator_list, *own])
+        else:
+            code = _fingerprint([node])
+        return self._earlier.fingerprint + code if self._earlier else code
+
+    @property
+    def lines(self) -> list[tuple[int, int]]:
+        """First and last line of every definition of this name."""
+        first = min([self.line, *(decorator.lineno for decorator in self._node.decorator_list)])
+        return [*(self._earlier.lines if self._earlier else []), (first, self.end_line)]
 
 
 def definitions(tree: ast.Module) -> dict[str, Definition]:
     """By qualified name; of several of one name, such as platform variants, the last, changed when any is."""
     found: dict[str, Definition] = {}
-    for definition in _in_body(tree.body, ()):
-        found[definition.qualname] = _merged(found.get(definition.qualname), definition)
+    for node, outer in _in_body(tree.body, ()):
+        definition = Definition(node, outer, found.get(".".join([*outer, node.name])))
+        found[definition.qualname] = definition
     return found
 
 
@@ -63,20 +92,16 @@ def simple_name(node: ast.expr) -> str:
             return ""
 
 
-def _merged(earlier: Definition | None, definition: Definition) -> Definition:
-    if earlier is None:
-        return definition
-    return msgspec.structs.replace(definition, fingerprint=earlier.fingerprint + definition.fingerprint)
-
-
-def _in_body(body: Sequence[ast.stmt], outer: tuple[str, ...]) -> Iterator[Definition]:
+def _in_body(
+    body: Sequence[ast.stmt], outer: tuple[str, ...]
+) -> Iterator[tuple[_Function | ast.ClassDef, tuple[str, ...]]]:
     for node in body:
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 if not _STUBS & {simple_name(decorator) for decorator in node.decorator_list}:
-                    yield _function(node, outer)
+                    yield node, outer
             case ast.ClassDef():
-                yield _class(node, outer)
+                yield node, outer
                 if not _SHAPES & {simple_name(base) for base in node.bases}:
                     yield from _in_body(node.body, (*outer, node.name))
             case ast.If(body=first, orelse=other):
@@ -86,37 +111,6 @@ def _in_body(body: Sequence[ast.stmt], outer: tuple[str, ...]) -> Iterator[Defin
                 yield from _in_body([*first, *handled, *other, *last], outer)
             case _:
                 pass
-
-
-def _function(node: _Function, outer: tuple[str, ...]) -> Definition:
-    name = node.name
-    private = any(part.startswith("_") for part in outer) or (name.startswith("_") and name != "__init__")
-    return Definition(
-        qualname=".".join([*outer, name]),
-        kind="method" if outer else "function",
-        line=node.lineno,
-        end_line=node.end_lineno or node.lineno,
-        fingerprint=_fingerprint([node]),
-        signature=_signature(node),
-        public=not private,
-        trivial=_is_trivial(node.body),
-        decorators=tuple(decorator for decorator in node.decorator_list if isinstance(decorator, ast.Call)),
-    )
-
-
-def _class(node: ast.ClassDef, outer: tuple[str, ...]) -> Definition:
-    own = [statement for statement in node.body if not isinstance(statement, _Function | ast.ClassDef)]
-    bases = ", ".join(ast.unparse(base) for base in [*node.bases, *(keyword.value for keyword in node.keywords)])
-    return Definition(
-        qualname=".".join([*outer, node.name]),
-        kind="class",
-        line=node.lineno,
-        end_line=node.end_lineno or node.lineno,
-        fingerprint=_fingerprint([*node.bases, *node.decorator_list, *own]),
-        signature=f"({bases})",
-        public=not any(part.startswith("_") for part in (*outer, node.name)),
-        trivial=all(_is_docstring(statement) or isinstance(statement, ast.Pass) for statement in node.body),
-    )
 
 
 def _signature(node: _Function) -> str:

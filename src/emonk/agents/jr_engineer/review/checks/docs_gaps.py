@@ -108,10 +108,11 @@ def _without_moves(changes: list[ApiChange]) -> list[ApiChange]:
 def _untouched(comparison: Comparison) -> str:
     """The document that should have been changed and was not, or nothing."""
     touched = {file.path for file in comparison.files}
-    logs = [path for path in comparison.paths if _is_changelog(path)]
+    paths = [entry.path for entry in comparison.tree]
+    logs = [path for path in paths if _is_changelog(path)]
     if logs:
         return "" if any(_is_changelog(path) for path in touched) else min(logs, key=len)
-    readmes = [path for path in comparison.paths if "/" not in path and _README.fullmatch(path)]
+    readmes = [path for path in paths if "/" not in path and _README.fullmatch(path)]
     written = any(
         _README.fullmatch(PurePosixPath(path).name) or _DOCUMENTS & set(path.split("/")[:-1]) for path in touched
     )
@@ -140,7 +141,7 @@ def _draft(api: list[ApiChange], missing: str) -> Draft:
         end_line=line,
         rule=NAME,
         tool="emonk",
-        severity="low",
+        severity="low" if _is_changelog(missing) else "info",
         title=f"The public interface changed and {missing} did not",
         detail="; ".join([*told[:_MOST], *more]) + ".",
         evidence=f"{quote(file.head, line, line)}\n{missing} is the same on base and head",

@@ -53,6 +53,9 @@ def _review(comparison: Comparison, files: list[ChangedFile], hits: Hits) -> dic
     reviewed: dict[str, list[Draft]] = {}
     for index, file in enumerate(files):
         drafts = [*_syntax(file, hits.head.get(index, []), hits.base_all.get(index, []))]
+        if is_test_data(file.path):
+            reviewed[file.path] = drafts
+            continue
         drafts += [_draft(comparison, file, item) for item in news[index] if _counts(comparison, file, item.hit)]
         drafts += [_silenced_draft(file, item) for item in silenced[index] if not item.elsewhere]
         reviewed[file.path] = drafts
@@ -102,10 +105,9 @@ def _counts(comparison: Comparison, file: ChangedFile, hit: Hit) -> bool:
 
 def _draft(comparison: Comparison, file: ChangedFile, item: Brought) -> Draft:
     hit = item.hit
+    touched = file.change.first_added(hit.line, hit.end_line)
     proof = f"base {comparison.base[:12]} has no {hit.code} here"
-    detail = hit.message.rstrip(".") + "."
-    if item.elsewhere and not file.change.hunk_at(hit.line):
-        detail += f" It is about line {hit.line}, which the change did not touch but affects."
+    affected = f"It is about line {hit.line}, which the change did not touch but affects." if not touched else ""
     finding = Finding(
         file=file.path,
         line=item.line,
@@ -114,7 +116,7 @@ def _draft(comparison: Comparison, file: ChangedFile, item: Brought) -> Draft:
         tool=RUFF,
         severity="medium" if hit.late_syntax else severity_of(hit.code, hit.message),
         title=hit.message,
-        detail=" ".join(filter(None, [detail, hit.url])),
+        detail=" ".join(filter(None, [affected, f"Why: {hit.url}" if hit.url else ""])),
         evidence=f"{quote(file.head, hit.line, hit.end_line)}\n{proof}",
     )
     return Draft(finding, hit.text)
@@ -154,7 +156,10 @@ def _account(
     if errors:
         reason = f"does not parse: line {errors[0].line}: {errors[0].message}"
         return [_row(file, SYNTAX, ("findings" if drafts else "ok", reason)), _row(file, RUFF, ("failed", reason))]
-    return [_row(file, SYNTAX, ("ok", "")), _row(file, RUFF, ("findings" if drafts else "ok", ""))]
+    linted: tuple[Status, str] = ("findings" if drafts else "ok", "")
+    if is_test_data(file.path):
+        linted = "skipped", "test data"
+    return [_row(file, SYNTAX, ("ok", "")), _row(file, RUFF, linted)]
 
 
 def _both(file: ChangedFile, outcome: tuple[Status, str]) -> list[LedgerRow]:

@@ -1,6 +1,10 @@
 """The check `missing-tests`: changed public functions, methods and classes that no test file on head names."""
 
+import re
+from collections import defaultdict
 from collections.abc import Iterator
+
+import msgspec
 
 from emonk.agents.jr_engineer.review.checks.api import Definition
 from emonk.agents.jr_engineer.review.checks.lint import quote
@@ -8,29 +12,65 @@ from emonk.agents.jr_engineer.review.checks.modules import Module
 from emonk.agents.jr_engineer.review.checks.routes import decorated_routes
 from emonk.agents.jr_engineer.review.comparison import Comparison
 from emonk.agents.jr_engineer.review.findings import Draft, Finding, LedgerRow, Outcome
-from emonk.agents.jr_engineer.review.source import TEST_PATHS
 
 NAME = "missing-tests"
+_WORD = re.compile(r"[^\W\d]\w*")
 _MOST = 10
 """Findings per file; what is beyond them is named in one more."""
 
 
+class Named(msgspec.Struct, frozen=True):
+    """What the tests of head mention.
+
+    Attributes:
+        words: identifiers.
+        phrases: those of the asked phrases that occur.
+        files: how many test files there are.
+    """
+
+    words: set[str]
+    phrases: set[str]
+    files: int
+
+
 def check_missing_tests(comparison: Comparison, modules: list[Module]) -> Outcome:
     """Names are looked for as whole words in test files; a route counts as tested when its path is there."""
-    moved = {(item.name, item.fingerprint) for module in modules for item in module.base.values()}
-    changed = [[item for item in _changed(module) if (item.name, item.fingerprint) not in moved] for module in modules]
-    everything = [item for items in changed for item in items]
-    spelled = [name for item in everything for name in (item.name, item.owner.rpartition(".")[2])]
-    named = comparison.grep(spelled, where=TEST_PATHS)
-    loose = comparison.grep([word for item in everything for word in _aliases(item)], where=TEST_PATHS, words=False)
+    moved = _Moved(modules)
+    changed = [[item for item in _changed(module) if not moved.has(item)] for module in modules]
+    named = _read_tests(comparison, [phrase for items in changed for item in items for phrase in _phrases(item)])
     drafts: list[Draft] = []
     rows: list[LedgerRow] = []
     for module, items in zip(modules, changed, strict=True):
-        found = list(_drafts(module, [item for item in items if not _tested(item, named, loose)], named))
+        untested = [item for item in items if item.name not in named.words and not named.phrases & set(_phrases(item))]
+        found = list(_drafts(module, untested, named))
         drafts += found
         status, reason = module.nothing or ("findings" if found else "ok", "")
         rows.append(LedgerRow(module.file.path, NAME, status, reason))
     return Outcome(drafts, rows)
+
+
+class _Moved:
+    """Definitions of base by name, to tell what only moved."""
+
+    def __init__(self, modules: list[Module]) -> None:
+        self._by_name: dict[str, list[Definition]] = defaultdict(list)
+        for module in modules:
+            for item in module.base.values():
+                self._by_name[item.name].append(item)
+
+    def has(self, item: Definition) -> bool:
+        return any(item.fingerprint == earlier.fingerprint for earlier in self._by_name[item.name])
+
+
+def _read_tests(comparison: Comparison, phrases: list[str]) -> Named:
+    words: set[str] = set()
+    found: set[str] = set()
+    files = 0
+    for text in comparison.test_texts():
+        files += 1
+        words.update(_WORD.findall(text))
+        found.update(phrase for phrase in phrases if phrase in text)
+    return Named(words, found, files)
 
 
 def _changed(module: Module) -> Iterator[Definition]:
@@ -39,24 +79,24 @@ def _changed(module: Module) -> Iterator[Definition]:
         return
     new_classes = {item.qualname for item in module.head.values() if item.kind == "class"} - set(module.base)
     for item in module.head.values():
-        earlier = module.base.get(item.qualname)
         if not item.public or item.trivial or item.name == "__init__" or item.owner in new_classes:
             continue
-        if earlier is None or (earlier.fingerprint != item.fingerprint and item.kind != "class"):
+        if item.qualname not in module.base or (item.kind != "class" and _differs(module, item)):
             yield item
 
 
-def _aliases(item: Definition) -> list[str]:
+def _differs(module: Module, item: Definition) -> bool:
+    touched = any(module.file.change.touches(first, last) for first, last in item.lines)
+    return touched and module.base[item.qualname].fingerprint != item.fingerprint
+
+
+def _phrases(item: Definition) -> list[str]:
     """How else tests may name it: by the path of its route, or by its command."""
     dashed = [item.name.replace("_", "-")] if item.decorators and "_" in item.name else []
     return [path for _, path in decorated_routes(item) if len(path) > 1] + dashed
 
 
-def _tested(item: Definition, named: set[str], loose: set[str]) -> bool:
-    return item.name in named or bool(loose & set(_aliases(item)))
-
-
-def _drafts(module: Module, untested: list[Definition], named: set[str]) -> Iterator[Draft]:
+def _drafts(module: Module, untested: list[Definition], named: Named) -> Iterator[Draft]:
     shown, rest = untested[:_MOST], untested[_MOST:]
     for item in shown:
         yield _draft(module, item, named)
@@ -64,11 +104,12 @@ def _drafts(module: Module, untested: list[Definition], named: set[str]) -> Iter
         yield _summary(module, rest)
 
 
-def _draft(module: Module, item: Definition, named: set[str]) -> Draft:
+def _draft(module: Module, item: Definition, named: Named) -> Draft:
     file = module.file
     new = item.qualname not in module.base
     line = file.change.first_added(item.line, item.end_line) or file.change.nearest(item.line)
-    owner_named = bool(item.owner) and item.owner.rpartition(".")[2] in named
+    owner_named = bool(item.owner) and item.owner.rpartition(".")[2] in named.words
+    where = f"in none of the {named.files} test files" if named.files else "in no test: there is no test file"
     other = f" Tests do name its class `{item.owner}`." if owner_named else ""
     finding = Finding(
         file=file.path,
@@ -78,7 +119,7 @@ def _draft(module: Module, item: Definition, named: set[str]) -> Draft:
         tool="emonk",
         severity="info" if owner_named else "low",
         title=f"No test names the {'new' if new else 'changed'} {item.kind} `{item.qualname}`",
-        detail=f"The word `{item.name}` occurs in no test file on head.{other}",
+        detail=f"The word `{item.name}` occurs {where} on head.{other}",
         evidence=quote(file.head, item.line, item.line),
     )
     return Draft(finding, item.qualname)

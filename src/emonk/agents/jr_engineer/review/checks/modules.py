@@ -56,6 +56,6 @@ def _read(source: Source) -> tuple[dict[str, Definition], dict[str, int], str]:
         return {}, {}, f"does not parse: {tree}"
     try:
         defined = definitions(tree)
-        return defined, routes(tree, defined.values()), ""
+        return defined, routes(tree, source.text, defined.values()), ""
     except RecursionError:
         return {}, {}, "is nested too deeply"

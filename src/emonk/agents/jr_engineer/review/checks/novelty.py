@@ -111,10 +111,9 @@ def _cause(change: FileChange, hit: Hit) -> int | None:
     if hit.code not in _CAUSED_ELSEWHERE:
         return None
     names = set(names_in(hit.message))
-    for hunk in change.hunks:
-        if names & _words(hunk.removed):
-            return max(hunk.head_start, 1)
-    return None
+    causes = [hunk for hunk in change.hunks if names & (_words(hunk.removed) - _words(hunk.added))]
+    nearest = min(causes, key=lambda hunk: abs(hunk.head_start - hit.line), default=None)
+    return None if nearest is None else max(nearest.head_start, 1)
 
 
 def _words(lines: tuple[str, ...]) -> set[str]:

@@ -1,6 +1,7 @@
 """Web routes that a module answers: what its decorators and its route tables say."""
 
 import ast
+import re
 from collections.abc import Iterable
 
 from emonk.agents.jr_engineer.review.checks.api import Definition, simple_name
@@ -14,6 +15,9 @@ _TABLES = {
 }  # fmt: skip
 
 
+_MENTION = re.compile(rf"\b({'|'.join(sorted(_TABLES))})\(")
+
+
 def decorated_routes(definition: Definition) -> list[tuple[str, str]]:
     """Method and path of each route decorator, such as `@app.get("/items")`: `("GET", "/items")`."""
     return [
@@ -25,10 +29,10 @@ def decorated_routes(definition: Definition) -> list[tuple[str, str]]:
     ]
 
 
-def routes(tree: ast.Module, defined: Iterable[Definition]) -> dict[str, int]:
+def routes(tree: ast.Module, text: str, defined: Iterable[Definition]) -> dict[str, int]:
     """Every route of a module, such as `GET /items`, with its line."""
     found = {f"{method} {path}": item.line for item in defined for method, path in decorated_routes(item)}
-    for node in ast.walk(tree):
+    for node in ast.walk(tree) if _MENTION.search(text) else ():
         if isinstance(node, ast.Call) and len(node.args) > 1 and simple_name(node.func) in _TABLES:
             found |= {f"{_table_method(node)} {path}": node.lineno for path in _path(node.args[:1])}
     return found

@@ -1,0 +1,1 @@
+"""Describes a code base: what is in it, and where its programs start."""
