@@ -32,7 +32,7 @@ class Table:
         return numbers
 
     def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, isolation_level=None)
+        connection = sqlite3.connect(self.path, isolation_level=None, timeout=0.01)
         connection.execute("CREATE TABLE IF NOT EXISTS t (n INTEGER UNIQUE)")
         connection.set_trace_callback(self.statements.append)
         return connection
@@ -121,6 +121,53 @@ def test_failures_in_a_group_are_their_own(tmp_path: Path) -> None:
         assert kinds == [1, StaleSession, 2, StaleSession, ZeroDivisionError, Unavailable, 3]
 
     assert run(tmp_path, use).rows() == [1, 2, 3]
+
+
+def test_refusal_after_something_was_written_leaves_nothing(tmp_path: Path) -> None:
+    async def use(table: Table) -> None:
+        gate = Gate()
+        first = table.thread.submit(gate.work)
+        await gate.entered()
+        group = [table.thread.submit(work) for work in (insert(1), insert_and_refuse, insert(2))]
+        gate.open()
+        await first
+        await asyncio.gather(*group, return_exceptions=True)
+
+    assert run(tmp_path, use).rows() == [1, 2]
+
+
+def test_group_waits_for_a_lock_only_once(tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "t.db", isolation_level=None)
+
+    async def use(table: Table) -> None:
+        gate = Gate()
+        first = table.thread.submit(gate.work)
+        await gate.entered()
+        group = [table.thread.submit(insert(number)) for number in range(20)]
+        gate.open()
+        await first
+        await asyncio.gather(*group)
+        other.execute("BEGIN IMMEDIATE")
+        table.statements.clear()
+        answers = await asyncio.gather(
+            *(table.thread.submit(insert(number)) for number in range(20, 40)), return_exceptions=True
+        )
+        assert {type(answer) for answer in answers} == {Unavailable}
+        assert len(table.statements) < 20
+        other.execute("ROLLBACK")
+        assert await table.thread.submit(insert(40)) == 40
+
+    assert run(tmp_path, use).rows() == [*range(20), 40]
+    other.close()
+
+
+def test_connection_that_broke_is_opened_again(tmp_path: Path) -> None:
+    async def use(table: Table) -> None:
+        with pytest.raises(Unavailable, match="closed database"):
+            await table.thread.submit(sqlite3.Connection.close)
+        assert await table.thread.submit(insert(1)) == 1
+
+    assert run(tmp_path, use).rows() == [1]
 
 
 def test_refusal_before_anything_is_written_does_not_split_the_group(tmp_path: Path) -> None:
@@ -218,7 +265,7 @@ def test_jobs_of_several_event_loops_are_answered_on_their_own(tmp_path: Path) -
     assert sorted(answers) == sorted(table.rows()) == [*range(20), *range(100, 120), *range(200, 220)]
 
 
-def test_failing_to_open_is_answered_to_everybody(tmp_path: Path) -> None:
+def test_failing_to_open_is_answered_to_everybody_and_tried_again(tmp_path: Path) -> None:
     table = Table(tmp_path / "missing" / "t.db")
 
     async def main() -> None:
@@ -226,6 +273,9 @@ def test_failing_to_open_is_answered_to_everybody(tmp_path: Path) -> None:
         for answer in answers:
             with pytest.raises(Unavailable, match="unable to open"):
                 await answer
+        table.path.parent.mkdir()
+        assert await table.thread.submit(insert(3)) == 3
         await table.thread.aclose()
 
     asyncio.run(main())
+    assert table.rows() == [3]

@@ -94,30 +94,28 @@ class TransactionThread:
         await future
 
     def _run(self) -> None:
-        try:
-            connection = self._open_connection()
-        except sqlite3.Error as error:
-            self._refuse(self._explain(error))
-        except Exception as error:  # noqa: BLE001 - whatever keeps it from opening belongs to those who wait
-            self._refuse(error)
-        else:
-            self._serve(connection)
-
-    def _serve(self, connection: sqlite3.Connection) -> None:
+        connection: sqlite3.Connection | None = None
         stop: _Stop | None = None
         while stop is None:
             jobs, stop = self._gather()
             if jobs:
-                _answer(self._together(connection, jobs))
-        connection.close()
+                connection = self._serve(connection, jobs)
+        if connection is not None:
+            connection.close()
         _answer([_Outcome(stop.future, stop.loop, None, None)])
 
-    def _refuse(self, error: Exception) -> None:
-        stop: _Stop | None = None
-        while stop is None:
-            jobs, stop = self._gather()
-            _answer([_Outcome(job.future, job.loop, None, error) for job in jobs])
-        _answer([_Outcome(stop.future, stop.loop, None, None)])
+    def _serve(self, connection: sqlite3.Connection | None, jobs: list[_Job]) -> sqlite3.Connection | None:
+        """The connection for the next group; None when it cannot be opened, or not even be rolled back."""
+        try:
+            connection = connection or self._open_connection()
+            outcomes = self._together(connection, jobs)
+        except Exception as error:  # noqa: BLE001 - belongs to those who wait; the thread must go on
+            _answer(self._refused(jobs, error))
+            if connection is not None:
+                connection.close()
+            return None
+        _answer(outcomes)
+        return connection
 
     def _gather(self) -> tuple[list[_Job], _Stop | None]:
         """Wait for one, then take what else is there; nothing comes after a stop."""
@@ -134,17 +132,19 @@ class TransactionThread:
         return jobs, entry
 
     def _together(self, connection: sqlite3.Connection, jobs: list[_Job]) -> list[_Outcome]:
-        if len(jobs) > 1:
-            try:
-                return self._transaction(connection, jobs)
-            except Exception:  # noqa: BLE001 - each one alone finds out again whose error it is
-                _roll_back(connection)
-        return [self._alone(connection, job) for job in jobs]
-
-    def _transaction(self, connection: sqlite3.Connection, jobs: list[_Job]) -> list[_Outcome]:
-        connection.execute(self._begin)
-        outcomes = [self._one_of_many(connection, job) for job in jobs]
-        connection.execute("COMMIT")
+        try:
+            connection.execute(self._begin)
+        except sqlite3.Error as error:  # nobody waits twice for a lock that is not given
+            _roll_back(connection)
+            return self._refused(jobs, error)
+        if len(jobs) == 1:
+            return [self._alone(connection, jobs[0])]
+        try:
+            outcomes = [self._one_of_many(connection, job) for job in jobs]
+            connection.execute("COMMIT")
+        except Exception:  # noqa: BLE001 - each one alone finds out again whose error it is
+            _roll_back(connection)
+            return [outcome for job in jobs for outcome in self._together(connection, [job])]
         return outcomes
 
     def _one_of_many(self, connection: sqlite3.Connection, job: _Job) -> _Outcome:
@@ -159,16 +159,16 @@ class TransactionThread:
 
     def _alone(self, connection: sqlite3.Connection, job: _Job) -> _Outcome:
         try:
-            connection.execute(self._begin)
             value = job.work(connection)
             connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            _roll_back(connection)
-            return _Outcome(job.future, job.loop, None, self._explain(error))
         except Exception as error:  # noqa: BLE001 - whatever a job raises belongs to its caller
             _roll_back(connection)
-            return _Outcome(job.future, job.loop, None, error)
+            return self._refused([job], error)[0]
         return _Outcome(job.future, job.loop, value, None)
+
+    def _refused(self, jobs: list[_Job], error: Exception) -> list[_Outcome]:
+        reason = self._explain(error) if isinstance(error, sqlite3.Error) else error
+        return [_Outcome(job.future, job.loop, None, reason) for job in jobs]
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:
