@@ -13,7 +13,8 @@ from emonk.errors import InvalidConfig
 from emonk.messages import Thinking, user
 from emonk.models.gemini import GeminiModel
 from emonk.models.gemini_answer import Answer
-from emonk.models.gemini_wire import read_body, write_contents
+from emonk.models.gemini_request import write_contents
+from emonk.models.gemini_wire import read_body
 from emonk.models.protocol import ModelRequest, ModelResponse, TextDelta
 from emonk.models.sse import EventParser
 from emonk.records import Usage

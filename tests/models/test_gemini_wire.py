@@ -26,15 +26,8 @@ from emonk.messages import (
     tool_result,
     user,
 )
-from emonk.models.gemini_wire import (
-    MADE_UP_ID,
-    RequestWriter,
-    join_parts,
-    read_body,
-    read_part,
-    read_usage,
-    write_contents,
-)
+from emonk.models.gemini_request import RequestWriter, write_contents
+from emonk.models.gemini_wire import MADE_UP_ID, join_parts, read_body, read_part, read_usage
 from emonk.models.protocol import ModelRequest, ToolSchema
 from emonk.records import Usage
 from emonk.testing.gemini_rules import check
