@@ -25,19 +25,28 @@ async def run_program(
     command: Sequence[str], *, stdin: bytes, environment: Mapping[str, str], directory: Path | None = None
 ) -> Finished:
     """Run the program to its end. When it ends, or the call is cancelled, its whole process group is killed."""
-    loop = asyncio.get_running_loop()
-    transport, protocol = await loop.subprocess_exec(
-        _Watcher, *command, env=dict(environment), cwd=directory, start_new_session=True
-    )
+    # A start that is cancelled half-way neither ends nor reaps the process (CPython 3.11): let it come to its end first.
+    starting = asyncio.ensure_future(_start(command, environment, directory))
     try:
+        transport, watcher = await asyncio.shield(starting)
         _feed(cast("asyncio.WriteTransport", transport.get_pipe_transport(0)), stdin)
-        await protocol.exited.wait()
+        await watcher.exited.wait()
         _kill_group(transport.get_pid())
-        await protocol.closed.wait()
+        await watcher.closed.wait()
     finally:
+        transport, watcher = await starting
         _kill_group(transport.get_pid())
         transport.close()
-    return Finished(transport.get_returncode() or 0, protocol.output.text(), protocol.errors.text())
+        await watcher.exited.wait()
+    return Finished(transport.get_returncode() or 0, watcher.output.text(), watcher.errors.text())
+
+
+async def _start(
+    command: Sequence[str], environment: Mapping[str, str], directory: Path | None
+) -> "tuple[asyncio.SubprocessTransport, _Watcher]":
+    return await asyncio.get_running_loop().subprocess_exec(
+        _Watcher, *command, env=dict(environment), cwd=directory, start_new_session=True
+    )
 
 
 def _feed(pipe: asyncio.WriteTransport, data: bytes) -> None:
