@@ -32,7 +32,7 @@ run: python ## serve both agents on http://127.0.0.1:8080 (sets up only what tha
 	@exec $(BIN)/emonk serve $(ARGS)
 
 test: setup ## run the tests
-	$(BIN)/pytest -n auto --ignore=tests/docs
+	$(BIN)/pytest -n auto -rs --ignore=tests/docs
 
 check: setup ## format, lint, types, layers, and every block of the documentation, as CI does
 	$(BIN)/ruff format --check
