@@ -25,7 +25,7 @@ async def run_program(
     command: Sequence[str], *, stdin: bytes, environment: Mapping[str, str], directory: Path | None = None
 ) -> Finished:
     """Run the program to its end. When it ends, or the call is cancelled, its whole process group is killed."""
-    # A start that is cancelled half-way neither ends nor reaps the process (CPython 3.11): let it come to its end first.
+    # A start that is cancelled half-way neither ends nor reaps the process (CPython 3.11): let it come to its end.
     starting = asyncio.ensure_future(_start(command, environment, directory))
     try:
         transport, watcher = await asyncio.shield(starting)

@@ -6,7 +6,7 @@ from typing import Any
 
 from emonk.models.offline.triggers import find_choice, rest_of
 from emonk.models.offline.values import Schema, is_free, takes_one_word, value_of
-from emonk.models.offline.words import EMPTY, Word, stem
+from emonk.models.offline.words import EMPTY, PREPOSITIONS, Word, stem
 
 _QUOTED = re.compile(r'"([^"\n]+)"|“([^”\n]+)”|`([^`\n]+)`|(?<!\w)\'([^\'\n]+)\'(?!\w)')
 _PATH = re.compile(r"(?<!\S)(?:~?[\w.-]*/[\w./-]*|[\w-]+\.[A-Za-z]\w{0,4})(?=[\s,;:!?]|\.?$)")
@@ -14,19 +14,30 @@ _URL = re.compile(r"https?://[^\s<>\"']+")
 _PATH_NAMES = ("path", "file", "dir", "directory", "folder", "repo", "repository")
 _URL_NAMES = ("url", "link", "uri", "address")
 _OPENERS = ("about", "for", "on", "of", "in", "with")
+_QUOTES = {'"': '"', "`": "`", "\u201c": "\u201d"}
 _NOT = ("no", "without", "not", "don't")
 
 
 class Finder:
     """Collects the arguments for one tool from one text."""
 
-    def __init__(self, schema: Schema, text: str, found: Sequence[Word], known: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        text: str,
+        command: str,
+        found: Sequence[Word],
+        *,
+        known: dict[str, Any],
+        taken: frozenset[Word] = frozenset(),
+    ) -> None:
         self._properties: dict[str, Schema] = schema.get("properties", {})
         self._required: list[str] = schema.get("required", [])
         self._text = text
+        self._command = command
         self._found = found
-        self._head = head_of(text, found)
-        self._taken: set[Word] = set()
+        self._head = head_of(command, found)
+        self._taken = set(taken)
         self.arguments = dict(known)
 
     def find(self, used: frozenset[str]) -> dict[str, Any]:
@@ -37,8 +48,8 @@ class Finder:
             choice = find_choice(self._head, schema)
             if choice is not None and self._put(name, schema, choice[0]):
                 self._taken |= {self._head[at] for at in choice[1]}
-        self._take(_URL.findall(self._text), _URL_NAMES)
-        self._take(_PATH.findall(self._text), _PATH_NAMES)
+        self._take(_URL, _URL_NAMES)
+        self._take(_PATH, _PATH_NAMES)
         self._take_quoted()
         self._take_numbers()
         self._take_rest(used)
@@ -92,17 +103,22 @@ class Finder:
                     return value
         return None
 
-    def _take(self, candidates: Sequence[str], names: Sequence[str]) -> None:
+    def _take(self, pattern: re.Pattern[str], names: Sequence[str]) -> None:
         waiting = [
             (name, schema) for name, schema in self._open() if is_free(schema) and name.lower().split("_")[-1] in names
         ]
+        if not waiting:
+            return
         known = set(map(str, self.arguments.values()))
-        fresh = [plain for candidate in candidates if (plain := candidate.rstrip(".,;:!?") or candidate) not in known]
-        for candidate, (name, schema) in zip(fresh, waiting, strict=False):
-            self._put(name, schema, candidate)
+        spans = [(word.start, word.end) for word in self._taken]
+        for match in pattern.finditer(self._command):
+            candidate = match.group().rstrip(".,;:!?") or match.group()
+            free = candidate not in known and not any(start <= match.start() < end for start, end in spans)
+            if free and waiting and self._put(*waiting[0], candidate):
+                waiting.pop(0)
 
     def _take_quoted(self) -> None:
-        quoted = ["".join(groups) for groups in _QUOTED.findall(self._text)]
+        quoted = ["".join(groups) for groups in _QUOTED.findall(self._command)]
         known = set(map(str, self.arguments.values()))
         waiting = [(name, schema) for name, schema in self._open_required() if schema.get("type") == "string"]
         for text, (name, schema) in zip([one for one in quoted if one not in known], waiting, strict=False):
@@ -117,22 +133,18 @@ class Finder:
                 words = words if at is None else words[at + 1 :]
 
     def _take_rest(self, used: frozenset[str]) -> None:
+        """What is left belongs to the one parameter that takes any words, or to the only one that waits."""
         waiting = self._open_required()
-        if len(waiting) != 1:
-            return
-        name, schema = waiting[0]
-        if is_free(schema) or schema.get("type") == "array":
-            self._put(name, schema, self._rest(used))
-            return
-        for word in self._found:
-            if self._put(name, schema, word.plain):
-                return
+        free = [(name, schema) for name, schema in waiting if is_free(schema) or schema.get("type") == "array"]
+        if len(free) == 1:
+            self._put(*free[0], self._rest(used))
+        elif len(waiting) == 1:
+            any(self._put(*waiting[0], word.plain) for word in self._found)
 
     def _rest(self, used: frozenset[str]) -> str:
         """What comes after the colon or the line end; else after `about` and the like; else all that chose no tool."""
-        opened = self._head[-1].end if self._head and len(self._head) < len(self._found) else None
-        if opened is not None:
-            return rest_of(self._text, opened)
+        if self._head and self._head[-1] is not self._found[-1]:
+            return rest_of(self._command, self._head[-1].end)
         values = {stem(str(value)) for value in self.arguments.values()}
         said = [
             word
@@ -147,19 +159,29 @@ class Finder:
 
     def _from(self, first: Word) -> str:
         """The text from that word on, without closing words that are another argument."""
-        last = len(self._found)
-        while self._taken and last and (self._found[last - 1] in self._taken or self._found[last - 1].stem in EMPTY):
-            last -= 1
-        end = self._found[last].start if last < len(self._found) else len(self._text)
-        return rest_of(self._text[:end], first.start)
+        end = len(self._command)
+        for word in reversed(self._found):
+            if word in self._taken:
+                end = word.start
+            elif word.stem not in EMPTY:
+                break
+        kept = self._command[:end]
+        while end < len(self._command) and (closing := kept.rstrip().rpartition(" "))[2].lower() in PREPOSITIONS:
+            kept = closing[0]
+        return rest_of(kept, first.start)
 
 
 def head_of(text: str, found: Sequence[Word]) -> list[Word]:
-    """The words of the command itself, before any text that it is about: up to a colon, a line's end or a quote."""
+    """The words of the command itself, up to a colon or a line's end; without what stands in quotes."""
     head: list[Word] = []
+    closing = ""
     for word in found:
-        if head and ("\n" in text[head[-1].end : word.start] or word.raw[0] in '"“`'):
+        if head and "\n" in text[head[-1].end : word.start] and not closing:
             break
+        if closing or word.raw[0] in _QUOTES:
+            closing = closing or _QUOTES[word.raw[0]]
+            closing = "" if closing in word.raw[1:] else closing
+            continue
         head.append(word)
         if word.raw.endswith(":"):
             break

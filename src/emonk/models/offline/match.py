@@ -74,47 +74,37 @@ class Catalogue:
         """The tools that the text means: none, one, or several between which it does not decide."""
         command = self._assigned.sub(lambda match: " " * len(match.group()), text)
         found = words(command, self._speller)
-        head = head_of(text, found)
-        plans = (
-            self._by_name(text, found, head) or self._by_trigger(text, found, head) or self._by_words(text, found, head)
-        )
+        head = head_of(command, found)
+        said = _Said(text, command, found, head)
+        plans = self._by_name(said) or self._by_trigger(said) or self._by_words(said)
         complete = [plan for plan in plans if not plan.missing]
         return complete if len(complete) == 1 else plans
 
-    def _by_name(self, text: str, found: list[Word], head: list[Word]) -> list[Plan]:
+    def _by_name(self, said: "_Said") -> list[Plan]:
         """The name itself, as no sentence has it: `check_post platform=x`."""
-        said = {word.plain for word in head if "_" in word.plain}
-        named = [entry for entry in self._entries if entry.tool.name in said]
-        return [self._plan(entry, text, found, {}, frozenset((stem(entry.tool.name),))) for entry in named]
+        names = {word.plain for word in said.head if "_" in word.plain}
+        named = [entry for entry in self._entries if entry.tool.name in names]
+        return [_plan(entry, said, {}, frozenset((stem(entry.tool.name),))) for entry in named]
 
-    def _by_trigger(self, text: str, found: list[Word], head: list[Word]) -> list[Plan]:
-        fits: list[tuple[float, _Entry, Fit]] = []
-        said = {word.stem for word in found}
-        for entry in self._entries:
-            best = max(
-                (fit for trigger in entry.triggers if (fit := trigger.fit(text, found, said)) is not None),
-                key=lambda fit: (fit.weight, -fit.left),
-                default=None,
-            )
-            if best is not None and best.weight >= _THRESHOLD * (best.weight + min(best.left, len(head))):
-                fits.append((best.weight - 0.1 * best.left, entry, best))
-        top = max((score for score, _, _ in fits), default=0.0)
+    def _by_trigger(self, said: "_Said") -> list[Plan]:
+        stems = {word.stem for word in said.found}
+        fits = [(entry, fit) for entry in self._entries if (fit := _best_fit(entry, said, stems)) is not None]
+        top = max((_rank(fit) for _, fit in fits), default=0.0)
         return [
-            self._plan(entry, text, found, fit.arguments, frozenset(found[at].stem for at in fit.words))
-            for score, entry, fit in fits
-            if score >= top - 0.2
+            _plan(entry, said, fit.arguments, frozenset(said.found[at].stem for at in fit.words), fit.words)
+            for entry, fit in fits
+            if _rank(fit) >= top - 0.2
         ]
 
-    def _by_words(self, text: str, found: list[Word], head: list[Word]) -> list[Plan]:
-        said = {word.stem for word in head if word.stem not in EMPTY and not word.plain.isdigit()}
-        if not said:
+    def _by_words(self, said: "_Said") -> list[Plan]:
+        stems = {word.stem for word in said.head if word.stem not in EMPTY and not word.plain.isdigit()}
+        if not stems:
             return []
-        scores = [(self._score(entry, said), entry) for entry in self._entries]
+        scores = [(self._score(entry, stems), entry) for entry in self._entries]
         top = max((score for score, _ in scores), default=0.0)
         if top < _THRESHOLD:
             return []
-        chosen = [entry for score, entry in scores if score >= top * _NEAR]
-        return [self._plan(entry, text, found, {}, frozenset(entry.weights)) for entry in chosen]
+        return [_plan(entry, said, {}, frozenset(entry.weights)) for score, entry in scores if score >= top * _NEAR]
 
     def _score(self, entry: _Entry, said: set[str]) -> float:
         """The share of what was said that the tool knows, rare words counting more; 0 without a word of weight."""
@@ -126,8 +116,30 @@ class Catalogue:
     def _rarity(self, word: str) -> float:
         return math.log(1 + (len(self._entries) + 2) / (self._count[word] or 0.5))
 
-    def _plan(
-        self, entry: _Entry, text: str, found: list[Word], arguments: dict[str, Any], used: frozenset[str]
-    ) -> Plan:
-        finder = Finder(entry.schema, text, found, arguments)
-        return Plan(entry.tool, finder.find(used), tuple(finder.missing()))
+
+class _Said(msgspec.Struct, frozen=True):
+    """What the user wrote; `command` is the text with blanks for `name=value`, `found` and `head` are its words."""
+
+    text: str
+    command: str
+    found: list[Word]
+    head: list[Word]
+
+
+def _best_fit(entry: _Entry, said: _Said, stems: set[str]) -> Fit | None:
+    fits = [fit for trigger in entry.triggers if (fit := trigger.fit(said.command, said.found, stems)) is not None]
+    best = max(fits, key=lambda fit: (fit.weight, -fit.left), default=None)
+    enough = best is not None and best.weight >= _THRESHOLD * (best.weight + min(best.left, len(said.head)))
+    return best if enough else None
+
+
+def _rank(fit: Fit) -> float:
+    return fit.weight - 0.1 * fit.left
+
+
+def _plan(
+    entry: _Entry, said: _Said, arguments: dict[str, Any], stems: frozenset[str], places: frozenset[int] = frozenset()
+) -> Plan:
+    taken = frozenset(said.found[at] for at in places)
+    finder = Finder(entry.schema, said.text, said.command, said.found, known=arguments, taken=taken)
+    return Plan(entry.tool, finder.find(stems), tuple(finder.missing()))

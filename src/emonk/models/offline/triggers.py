@@ -197,7 +197,8 @@ class _Matcher:
             value = typed_value(self._found[at : at + size], schema)
             fit = None if value is None else self._from(parts, part + 1, at + size)
             if fit is not None:
-                return Fit(fit.weight + 0.75, fit.left, {name: value, **fit.arguments}, fit.words)
+                used = fit.words | set(range(at, at + size))
+                return Fit(fit.weight + 0.75, fit.left, {name: value, **fit.arguments}, used)
         return self._from(parts, part, at + 1) if part and self._found[at].stem in ARTICLES else None
 
 
