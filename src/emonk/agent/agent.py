@@ -165,7 +165,7 @@ class Agent:
             message_id: names the message once and for all; made when None.
 
         Raises:
-            InvalidArguments: the text is empty.
+            InvalidArguments: the text is empty, or is not Unicode text.
             InfraError: the message could not be accepted, or the store failed during its turn; an accepted message
                 is kept and its turn goes on later.
         """
@@ -201,6 +201,7 @@ class Agent:
     def _item(self, text: str, session_id: str | None, user_id: str, message_id: str | None) -> InboxItem:
         if not text.strip():
             raise InvalidArguments("the message is empty")
+        _check_encodable(text, session_id, user_id, message_id)
         message_id = message_id or uuid7()
         trace_id = get_trace_id() or new_trace_id()
         said = UserSaid(message_id=message_id, user_id=user_id, trace_id=trace_id, parts=(Text(text),))
@@ -230,6 +231,17 @@ class Agent:
 
     def _not_started(self) -> ConfigError:
         return ConfigError(f"agent {self.name} is not started", hint="use it inside `async with agent:`")
+
+
+def _check_encodable(*texts: str | None) -> None:
+    """A lone surrogate, half of a character, can be neither stored nor sent."""
+    for text in texts:
+        try:
+            (text or "").encode()
+        except UnicodeEncodeError as error:
+            raise InvalidArguments(
+                f"the message holds half a character at {error.start}", hint="send it as UTF-8"
+            ) from error
 
 
 def _collect(tools: Sequence[Runnable], skills: Sequence[Skill]) -> tuple[Runnable, ...]:

@@ -26,7 +26,8 @@ NO_RESULT = "No result was recorded for this call."
 
 def messages_of(events: Sequence[Logged]) -> list[Message]:
     """The conversation that the events tell, ready to be sent to a model."""
-    messages: list[Message] = []
+    messages: list[Message] = _summary(events)
+    cutoff = max((logged.event.cutoff for logged in events if isinstance(logged.event, Summarised)), default=0)
     calls: dict[str, ToolCall] = {}
     results: dict[str, ToolResult] = {}
 
@@ -38,6 +39,8 @@ def messages_of(events: Sequence[Logged]) -> list[Message]:
 
     for logged in events:
         event = logged.event
+        if logged.revision <= cutoff or isinstance(event, Summarised):
+            continue
         if isinstance(event, ToolReturned):
             results[event.result.call_id] = event.result
             continue
@@ -82,14 +85,18 @@ def this_turn(events: Sequence[Logged], message_id: str) -> Iterator[Event]:
             yield logged.event
 
 
+def _summary(events: Sequence[Logged]) -> list[Message]:
+    """The latest summary stands for all that it covers, so it comes first, wherever in the log it was written."""
+    latest = next((logged.event for logged in reversed(events) if isinstance(logged.event, Summarised)), None)
+    return [] if latest is None else [user(f"Summary of the conversation so far:\n{latest.text}")]
+
+
 def _message_of(event: Event) -> Message | None:
     match event:
         case UserSaid(parts=parts):
             return user(parts)
         case ModelSaid(message=message):
             return message if message.parts else None
-        case Summarised(text=text):
-            return user(f"Summary of the conversation so far:\n{text}")
         case Interrupted(text=text):
             return assistant(f"{text} [interrupted]".strip())
         case StepFailed(code="malformed_output", message=text):
@@ -98,5 +105,5 @@ def _message_of(event: Event) -> Message | None:
             return assistant(text or f"[{status}: {reason}]")
         case TurnCancelled():
             return assistant("[cancelled by the user]")
-        case StepFailed() | TurnFinished() | ToolReturned() | Opaque():
+        case StepFailed() | TurnFinished() | ToolReturned() | Summarised() | Opaque():
             return None

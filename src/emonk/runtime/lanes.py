@@ -36,7 +36,7 @@ class Lanes:
             if reply is not None:
                 return reply
             lane.start(accepted.claimed)
-            return await caller.reply
+            return await asyncio.shield(caller.reply)
         except asyncio.CancelledError:
             await self._cancelled(lane, caller)
             raise
