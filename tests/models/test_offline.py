@@ -86,6 +86,7 @@ def call(text: str, tools: tuple[Tool[..., Any], ...] = TOOLS) -> tuple[str, dic
         ("review the last 3 commits", "review", {"commits": 3}),
         ("review the last three commits, please", "review", {"commits": 3}),
         ("review the last commit of ../other", "review", {"repo": "../other"}),
+        ("review the last commit of this repository", "review", {}),
         ("review base=v1 head=v2", "review", {"base": "v1", "head": "v2"}),
         ("analyze the codebase", "analyze_codebase", {}),
         ("analyse this codebase", "analyze_codebase", {}),

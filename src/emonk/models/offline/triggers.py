@@ -11,6 +11,7 @@ from emonk.models.offline.words import ARTICLES, COURTESY, EMPTY, PREPOSITIONS, 
 
 _SLOT = re.compile(r"\{(\w+)\}")
 _LONGEST_CHOICE = 3
+_HERE = frozenset(("this", "my", "our", "your"))
 _ASKING = ("can ", "could ", "would ", "will ")
 
 
@@ -191,7 +192,10 @@ class _Matcher:
         return None
 
     def _typed(self, parts: Sequence[_Part], part: int, at: int, name: str, schema: Schema) -> Fit | None:
-        """A number, a choice or one word; an article may stand before it."""
+        """A number, a choice or one word; an article may stand before it. `this project` is the parameter's default."""
+        if takes_one_word(schema) and self._found[at].plain.lower() in _HERE:
+            fit = self._from(parts, part + 1, min(at + 2, len(self._found)))
+            return fit and Fit(fit.weight + 0.5, fit.left, fit.arguments, fit.words | {at})
         longest = min(_LONGEST_CHOICE if "enum" in schema else 1, len(self._found) - at)
         for size in range(longest, 0, -1):
             value = typed_value(self._found[at : at + size], schema)
