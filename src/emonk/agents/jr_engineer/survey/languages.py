@@ -1,6 +1,5 @@
 """Which language a file is in: by its name, its ending, or the program that its first line names."""
 
-import re
 from pathlib import PurePosixPath
 
 _ENDINGS = {
@@ -70,7 +69,6 @@ _BY_PROGRAM = {
     "php": "PHP",
     "lua": "Lua",
 }
-_SHEBANG = re.compile(rb"#!\s*\S*?([A-Za-z]+)[\d.]*(?:[ \t]+(?:-S[ \t]+)?([A-Za-z]+)[\d.]*)?")
 
 
 def language_of(path: str, start: bytes) -> str:
@@ -82,8 +80,9 @@ def language_of(path: str, start: bytes) -> str:
 
 
 def _by_shebang(start: bytes) -> str:
-    match = _SHEBANG.match(start)
-    if match is None:
+    line = start.split(b"\n", 1)[0]
+    if not line.startswith(b"#!"):
         return ""
-    program, argument = (part.decode() if part else "" for part in match.groups())
-    return _BY_PROGRAM.get(argument if program == "env" else program, "")
+    words = [word for word in line[2:].decode("ascii", "replace").split() if not word.startswith("-")]
+    programs = [PurePosixPath(word).name.rstrip("0123456789.") for word in words[:2]]
+    return _BY_PROGRAM.get(programs[-1] if programs[:1] == ["env"] else "".join(programs[:1]), "")

@@ -1,5 +1,6 @@
 """The checks `syntax` and `ruff`: what the change brought, as findings, and what could not be looked at."""
 
+import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
@@ -99,8 +100,10 @@ def _counts(comparison: Comparison, file: ChangedFile, hit: Hit) -> bool:
         return False
     if hit.code != "F401" or hit.text.lstrip().startswith("import "):
         return True
-    module = PurePosixPath(file.path).stem
-    return not any(comparison.imports(module, name, apart_from=file.path) for name in names_in(hit.message)[:1])
+    name = names_in(hit.message)[0]
+    renamed = re.search(rf"\b{re.escape(name)} as (\w+)", hit.text)
+    bound = renamed.group(1) if renamed else name
+    return not comparison.imports(PurePosixPath(file.path).stem, bound, apart_from=file.path)
 
 
 def _draft(comparison: Comparison, file: ChangedFile, item: Brought) -> Draft:
