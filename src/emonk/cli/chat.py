@@ -1,6 +1,5 @@
 """`emonk chat`: talk to an agent in the terminal, or ask it one thing."""
 
-import asyncio
 import sys
 from collections.abc import Coroutine, Generator
 from contextlib import contextmanager
@@ -13,6 +12,8 @@ from emonk.cli.terminal import note, say, visible
 from emonk.cli.trouble import FAILED, INTERRUPTED, UsageError, log_to_file
 
 if TYPE_CHECKING:
+    import asyncio
+
     from emonk.agent import Agent
     from emonk.records import Reply
 
@@ -47,7 +48,7 @@ def chat(
             raise typer.Exit(_ask(runner, running, message, session, as_json=as_json))
 
 
-def attempt(runner: asyncio.Runner, turn: Coroutine[Any, Any, T]) -> T | None:
+def attempt(runner: "asyncio.Runner", turn: Coroutine[Any, Any, T]) -> T | None:
     """Run a turn to its end; None when the user interrupted it, which cancels it."""
     try:
         return runner.run(turn)
@@ -57,6 +58,8 @@ def attempt(runner: asyncio.Runner, turn: Coroutine[Any, Any, T]) -> T | None:
 
 @contextmanager
 def _started(agent: "Agent") -> "Generator[tuple[asyncio.Runner, Agent]]":
+    import asyncio  # noqa: PLC0415 - help is shown without it
+
     with asyncio.Runner() as runner:
         runner.run(agent.start())
         try:
@@ -74,7 +77,7 @@ def _piped() -> str:
         raise UsageError("the message on standard input is not text", "it must be UTF-8") from error
 
 
-def _ask(runner: asyncio.Runner, agent: "Agent", message: str, session: str | None, *, as_json: bool) -> int:
+def _ask(runner: "asyncio.Runner", agent: "Agent", message: str, session: str | None, *, as_json: bool) -> int:
     reply = attempt(runner, _watched(agent, message, session))
     if reply is None:
         note("cancelled")

@@ -1,6 +1,5 @@
 """`emonk sessions`: what was said, to read and to take away."""
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
@@ -84,6 +83,8 @@ def export(
 
 def _with_store(query: "Callable[[Store], Coroutine[Any, Any, T]]") -> T | None:
     """What the store answers; None when nothing was ever stored, so that reading makes no files."""
+    import asyncio  # noqa: PLC0415 - help is shown without it
+
     from emonk.store.connect import connect, default_url, sqlite_path  # noqa: PLC0415
 
     async def ask() -> T | None:

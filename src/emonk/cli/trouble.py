@@ -53,13 +53,15 @@ def debugging() -> bool:
     return os.environ.get("EMONK_DEBUG", "") not in {"", "0"}
 
 
-def log_to_file() -> None:
-    """Send warnings and worse to the log file, or to standard error when debugging."""
+def log_to_file() -> bool:
+    """Send warnings and worse to the log file, or to standard error when debugging; False if they are lost."""
+    handler = _handler()
     logging.basicConfig(
-        handlers=[_handler()],
+        handlers=[handler],
         level=logging.INFO if debugging() else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
+    return not isinstance(handler, logging.NullHandler)
 
 
 def log_file() -> Path:
@@ -74,7 +76,7 @@ def _handler() -> logging.Handler:
         return logging.StreamHandler()
     try:
         log_file().parent.mkdir(parents=True, exist_ok=True)
-        return logging.FileHandler(log_file(), encoding="utf-8", delay=True)
+        return logging.FileHandler(log_file(), encoding="utf-8")
     except OSError:
         return logging.NullHandler()
 
@@ -84,6 +86,6 @@ def _unexpected(error: Exception) -> None:
     if debugging():
         complain(said)
         return
-    log_to_file()
+    kept = log_to_file()
     _log.error("a command failed unexpectedly", exc_info=error)
-    complain(said, f"the traceback is in {log_file()}; EMONK_DEBUG=1 shows it")
+    complain(said, f"the traceback is in {log_file()}; EMONK_DEBUG=1 shows it" if kept else "EMONK_DEBUG=1 shows where")
