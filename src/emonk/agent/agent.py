@@ -10,7 +10,7 @@ from typing import Literal, Self
 from emonk.agent.file import not_available, read_agent_file
 from emonk.clock import SYSTEM_CLOCK, Clock
 from emonk.costs import check_priced
-from emonk.errors import ConfigError, InvalidArguments, InvalidConfig
+from emonk.errors import ConfigError, InvalidArguments, InvalidConfig, UnknownPrice
 from emonk.events import InboxItem, UserSaid
 from emonk.ids import trace_id as new_trace_id
 from emonk.ids import uuid7
@@ -45,7 +45,8 @@ class Agent:
         skills: skills with tools and instructions of their own.
         store: a store URL, an open store, or None for the embedded one in the data directory.
         limits: where a turn ends with status `limit`.
-        unpriced: `allow` a model whose price is not known; its costs are then unknown, never 0.
+        unpriced: what to do about a model whose price is not known: `notice` says at the start that its costs will be
+            unknown, `allow` says nothing. With a limit in USD it is refused.
         clock: what measures time.
 
     Raises:
@@ -62,7 +63,7 @@ class Agent:
         skills: Sequence[Skill] = (),
         store: str | Store | None = None,
         limits: Limits | None = None,
-        unpriced: Literal["refuse", "allow"] = "refuse",
+        unpriced: Literal["notice", "allow"] = "notice",
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         if not _NAME.fullmatch(name):
@@ -212,9 +213,17 @@ class Agent:
             return self._given_model
         model = create(self._given_model)
         opened.push_async_callback(model.aclose)
-        if self._unpriced != "allow" or self._limits.usd is not None:
-            check_priced(self._given_model)
+        self._check_price(self._given_model)
         return model
+
+    def _check_price(self, spec: str) -> None:
+        try:
+            check_priced(spec)
+        except UnknownPrice as error:
+            if self._limits.usd is not None:
+                raise
+            if self._unpriced != "allow":
+                self.notices = (*self.notices, f"{error.message}: its costs are shown as unknown")
 
     async def _connect(self, opened: AsyncExitStack) -> Store:
         given = self._given_store

@@ -6,6 +6,7 @@ from emonk.errors import InvalidConfig
 from emonk.models.protocol import Model
 
 PROVIDERS = ("gemini", "offline")
+LATER = {"vertex": "Vertex AI", "openai": "the OpenAI API", "anthropic": "the Anthropic API"}
 
 
 def create(spec: str, *, api_key: str | None = None, base_url: str | None = None) -> Model:
@@ -27,6 +28,10 @@ def create(spec: str, *, api_key: str | None = None, base_url: str | None = None
             from emonk.models.gemini import GeminiModel
 
             return GeminiModel.from_environment(name, api_key=api_key, base_url=base_url)
+        case _ if provider in LATER and name:
+            raise InvalidConfig(
+                f"{spec}: {LATER[provider]} is not available in this version", hint="use gemini:NAME or offline"
+            )
         case _:
             near = difflib.get_close_matches(provider, PROVIDERS, 1)
             hint = f"did you mean {near[0]}:NAME?" if near and near[0] != provider else "write gemini:NAME or offline"

@@ -21,7 +21,10 @@ class LlmSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fallback: str | None = None
     project_id: str | None = None
     location: str | None = None
-    unpriced: Literal["refuse", "allow"] = "refuse"
+    unpriced: Literal["notice", "allow"] = "notice"
+
+    def __post_init__(self) -> None:
+        self.specs()
 
     def specs(self) -> dict[str, str]:
         """The model strings by role: `lead`, and `worker` and `fallback` where they are set.
