@@ -131,6 +131,7 @@ def test_bad_options_are_refused_at_once(options: dict[str, Any]) -> None:
         (dt.datetime, {"type": "string", "format": "date-time"}),
         (dt.date, {"type": "string", "description": "(format: date)"}),
         (Annotated[int, msgspec.Meta(gt=3, le=9)], {"type": "integer", "minimum": 4, "maximum": 9}),
+        (Annotated[float, msgspec.Meta(gt=0)], {"type": "number", "minimum": 5e-324}),
         (Literal[1, 2], {"type": "integer", "enum": [1, 2]}),
         (Options, {"type": "object", "properties": {"deep": {"type": "boolean"}}, "required": []}),
         (

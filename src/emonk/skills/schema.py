@@ -4,6 +4,7 @@ No references, no titles, one `type` wherever there is a value: what Gemini, Ope
 """
 
 import datetime as dt
+import math
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -148,11 +149,12 @@ def _told_format(node: Schema) -> Schema:
 
 
 def _told_bounds(node: Schema) -> Schema:
-    """Gemini knows inclusive bounds only; the tool itself still checks the exact one."""
-    step = 1 if node.get("type") == "integer" else 0
-    for exclusive, inclusive, sign in (("exclusiveMinimum", "minimum", 1), ("exclusiveMaximum", "maximum", -1)):
+    """Gemini knows inclusive bounds only: the next number is the same bound."""
+    for exclusive, inclusive, direction in (("exclusiveMinimum", "minimum", 1), ("exclusiveMaximum", "maximum", -1)):
         if exclusive in node:
-            node[inclusive] = node.pop(exclusive) + sign * step
+            bound = node.pop(exclusive)
+            whole = node.get("type") == "integer"
+            node[inclusive] = bound + direction if whole else math.nextafter(bound, direction * math.inf)
     return node
 
 
