@@ -63,6 +63,15 @@ def test_a_file_too_large_to_analyse_makes_the_review_incomplete(repo: Repo) -> 
     assert finished.summary.lines_added == 200_000
 
 
+def test_a_huge_file_is_not_searched_for_lines(repo: Repo) -> None:
+    repo.commit({"a.txt": ""})
+    repo.commit({"huge.py": b"x = 1\n" * 3_000_000, "huge.csv": b"1,2,3\n" * 3_000_000})
+    finished = review(repo.path)
+    assert finished.summary.lines_added == 0
+    assert LedgerRow("huge.py", "ruff", "failed", "larger than 1 MiB") in finished.ledger
+    assert LedgerRow("huge.csv", "ruff", "skipped", "not Python") in finished.ledger
+
+
 def test_ids_survive_a_push_that_moves_the_line(repo: Repo) -> None:
     base = repo.commit({"a.py": "X = 1\n"})
     repo.commit({"a.py": "X = 1\nimport os\nimport sys\n"})

@@ -1,5 +1,6 @@
 """Reading a repository: which revisions are compared, what is refused, and that its configuration runs nothing."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -120,6 +121,16 @@ def test_variables_of_a_surrounding_git_hook_do_not_lead_elsewhere(
     monkeypatch.setenv("GIT_DIR", str(other.path / ".git"))
     monkeypatch.setenv("GIT_INDEX_FILE", str(other.path / "index"))
     assert review(repo.path).summary.files == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to somebody else")
+def test_a_repository_of_another_user_says_how_to_trust_it(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo.commit({"a.txt": "1\n"})
+    monkeypatch.setenv("HOME", str(repo.path.parent))
+    for path in (repo.path, repo.path / ".git"):
+        os.chown(path, 12345, 12345)
+    with pytest.raises(InvalidConfig, match="another user.*safe.directory"):
+        review(repo.path)
 
 
 def _hostile(repo: Repo, canary: Path) -> None:

@@ -17,6 +17,8 @@ import msgspec
 from emonk.agents.jr_engineer.review.processes import Completed, Processes
 from emonk.errors import ConfigError, InfraError, InvalidConfig
 
+_BIG = 16 * 1024 * 1024
+"""Bytes above which git does not look for lines, so that one file cannot take all memory."""
 _QUIET = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C"}
 _GUARDS = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "protocol.allow=never", "--no-pager")
 
@@ -71,7 +73,8 @@ class Repository:
         if self.shallow:
             shutil.copyfile(shallow, self._private / "shallow")
         with (self._private / "config").open("a", encoding="utf-8") as config:
-            config.write(f"[core]\n\tattributesFile = {os.devnull}\n\tquotePath = true\n")
+            settings = [f"attributesFile = {os.devnull}", "quotePath = true", f"bigFileThreshold = {_BIG}"]
+            config.write("\n\t".join(["[core]", *settings]) + "\n")
 
     def git(self, *arguments: str, feed: bytes = b"", ok: tuple[int, ...] = (0,)) -> bytes:
         """Run git over the repository's objects, without its configuration.

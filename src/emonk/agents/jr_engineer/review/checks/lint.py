@@ -38,7 +38,7 @@ def not_python(file: ChangedFile) -> tuple[Status, str] | None:
         return "skipped", "deleted"
     if change.kind != "file":
         return "skipped", f"a {change.kind}"
-    if change.binary or problem == "binary":
+    if problem == "binary" or (change.binary and not problem.startswith("larger")):
         return ("failed" if change.path.endswith(".py") else "skipped"), "binary"
     return None if file.python else ("skipped", "not Python")
 
