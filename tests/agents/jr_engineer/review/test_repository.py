@@ -129,7 +129,7 @@ def test_a_repository_of_another_user_says_how_to_trust_it(repo: Repo, monkeypat
     monkeypatch.setenv("HOME", str(repo.path.parent))
     for path in (repo.path, repo.path / ".git"):
         os.chown(path, 12345, 12345)
-    with pytest.raises(InvalidConfig, match="another user.*safe.directory"):
+    with pytest.raises(InvalidConfig, match=r"another user.*safe.directory"):
         review(repo.path)
 
 
