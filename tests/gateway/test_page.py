@@ -226,7 +226,7 @@ def test_the_jr_engineer_reviews_a_repository(
         sign_in(page, url)
         page.get_by_role("button", name="review the last commit").click()
         expect(page.locator("details.tool .name")).to_have_text("review")
-        expect(page.locator(".text")).to_contain_text("app.py:2")
+        expect(page.locator(".text")).to_contain_text("app.py:6")
         expect(page.locator(".text")).to_contain_text("eval")
 
 

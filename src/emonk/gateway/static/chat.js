@@ -174,7 +174,7 @@ async function watch(asked, mine, rejoined) {
     } catch (error) {
       if (error instanceof Refused || tries >= RETRIES || turn !== mine) throw error;
       notice("The connection was lost. Trying again…");
-      await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** tries));
+      await pause(500 * 2 ** tries);
     }
   }
 }
@@ -201,10 +201,31 @@ function keepingPlace(change) {
   if (near) requestAnimationFrame(() => requestAnimationFrame(() => { ui.scroll.scrollTop = ui.scroll.scrollHeight; }));
 }
 
+// Until the turn has begun on the server there is nothing to cancel, so this asks again.
 async function stop() {
-  if (!turn) return;
+  const mine = turn;
+  if (!mine || ui.stop.disabled) return;
   ui.stop.disabled = true;
-  await post(`/api/sessions/${encodeURIComponent(turn.session)}/cancel?agent=${encodeURIComponent(agent.name)}`, {});
+  const path = `/api/sessions/${encodeURIComponent(mine.session)}/cancel?agent=${encodeURIComponent(agent.name)}`;
+  try {
+    while (turn === mine && !(await cancelled(path))) await pause(200);
+  } catch (error) {
+    ui.stop.disabled = false;
+    throw error;
+  }
+}
+
+async function cancelled(path) {
+  try {
+    return (await post(path, {})).cancelled;
+  } catch (error) {
+    if (error.code === "unknown_session") return false;
+    throw error;
+  }
+}
+
+function pause(milliseconds) {
+  return new Promise((resolve) => { setTimeout(resolve, milliseconds); });
 }
 
 function paintComposer() {

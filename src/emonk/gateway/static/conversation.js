@@ -102,7 +102,8 @@ export class Answer {
 
 class Tool {
   constructor(name, given) {
-    this.brief = element("span", { class: "brief" }, short(given));
+    this.given = short(given);
+    this.brief = element("span", { class: "brief" }, this.given);
     this.time = element("span", { class: "time" }, "running");
     this.inside = element("div", { class: "inside" });
     const summary = element("summary", {}, element("span", { class: "state" }), element("span", { class: "name" }, name));
@@ -115,6 +116,7 @@ class Tool {
 
   end(content, error, seconds) {
     this.node.classList.remove("running");
+    this.brief.textContent = this.given;
     this.node.classList.toggle("failed", Boolean(error));
     this.time.textContent = error ? error.replaceAll("_", " ") : duration(seconds);
     this.show(error ? "Error" : "Result", content);
