@@ -21,11 +21,11 @@ def create(spec: str, *, api_key: str | None = None, base_url: str | None = None
     provider, _, name = spec.partition(":")
     match provider:
         case "offline" if not name:
-            from emonk.models.offline import OfflineModel
+            from emonk.models.offline import OfflineModel  # noqa: PLC0415 - only the adapter that is used
 
             return OfflineModel()
         case "gemini" if name:
-            from emonk.models.gemini import GeminiModel
+            from emonk.models.gemini import GeminiModel  # noqa: PLC0415 - as above
 
             return GeminiModel.from_environment(name, api_key=api_key, base_url=base_url)
         case _ if provider in LATER and name:

@@ -1,1 +1,1 @@
-"""TBD"""
+"""What stands between emonk and a world that fails."""
