@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ def main() -> int:
 
 
 @contextmanager
-def stand_in() -> Iterator[str]:
+def stand_in() -> Generator[str]:
     """The stand-in for the Gemini API in its own process; its address."""
     command = [sys.executable, "-m", "emonk.testing.gemini", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as server:
@@ -129,9 +129,9 @@ class CountingStore(SqliteStore):
         self.written += 1
         return await super().claim(session, owner)
 
-    async def commit(self, operations: Sequence[Operation], *, fence: Lease, expected_revision: int) -> int:
+    def commit(self, operations: Sequence[Operation], *, fence: Lease, expected_revision: int) -> asyncio.Future[int]:
         self.written += 1
-        return await super().commit(operations, fence=fence, expected_revision=expected_revision)
+        return super().commit(operations, fence=fence, expected_revision=expected_revision)
 
 
 async def writes(store_url: str) -> int:

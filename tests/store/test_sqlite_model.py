@@ -91,10 +91,12 @@ class StoreMachine(RuleBasedStateMachine):
             expected = self.reference.commit(lease.session, lease.fence, revision, operations)
         except StaleSession:
             with pytest.raises(StaleSession):
-                self.runner.run(self.store.commit(operations, fence=lease, expected_revision=revision))
+                self.runner.run(self.committed(operations, lease, revision))
         else:
-            done = self.runner.run(self.store.commit(operations, fence=lease, expected_revision=revision))
-            assert done == expected
+            assert self.runner.run(self.committed(operations, lease, revision)) == expected
+
+    async def committed(self, operations: list[Operation], lease: Lease, revision: int) -> int:
+        return await self.store.commit(operations, fence=lease, expected_revision=revision)
 
     @rule(data=st.data())
     def renew(self, data: st.DataObject) -> None:

@@ -17,6 +17,13 @@ from emonk.store.protocol import Append, Finish, Operation, Release, Store
 GATHER_SECONDS = 0.005
 
 
+class _Write(asyncio.Future[None]):
+    """A write that is under way: whoever waits for it is cancelled when it has ended."""
+
+    def cancel(self, msg: object = None) -> bool:  # noqa: ARG002 - as in `Future`
+        return False
+
+
 class Journal:
     """Writes one session's log under a lease.
 
@@ -32,8 +39,8 @@ class Journal:
         self._open = {call.id: call for call in open_calls}
         self._noted: list[Event] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._write: asyncio.Task[None] | None = None
-        self._failed: EmonkError | None = None
+        self._write: _Write | None = None
+        self._failed: BaseException | None = None
         self.lease = lease
         self.revision = revision
         self.reply: Reply | None = None
@@ -56,7 +63,7 @@ class Journal:
             InfraError: this write failed, or an earlier one; the log is as it was before that.
         """
         self._keep(events)
-        await self._commit(())
+        await self._commit()
 
     async def finish(self, events: Sequence[Event], reply: Reply, *, why: str) -> None:
         """Make the last events and the reply durable, and give the lease back.
@@ -66,12 +73,12 @@ class Journal:
         self._keep(events[:-1])
         self._keep([ToolReturned(result=ToolResult(call.id, call.name, why, "not_run")) for call in self.open_calls])
         self._keep(events[-1:])
-        await self._commit((Finish(reply), Release()))
+        await self._commit(Finish(reply), Release())
 
     async def release(self) -> None:
         """Give the lease back with the turn unfinished: whoever claims it next resumes from what is in the log."""
         self._failed = None
-        await self._commit((Release(),))
+        await self._commit(Release())
 
     async def renew(self) -> None:
         """Hold the lease for longer."""
@@ -85,35 +92,44 @@ class Journal:
             elif isinstance(event, ToolReturned):
                 self._open.pop(event.result.call_id, None)
 
-    async def _commit(self, after: tuple[Operation, ...]) -> None:
-        write = self._begin(after)
-        try:
-            await asyncio.shield(write)
-        except asyncio.CancelledError:
-            await asyncio.wait({write})
-            raise
+    async def _commit(self, *after: Finish | Release) -> None:
+        await self._begin(*after)
         if self._failed is not None:
             raise self._failed
 
-    def _begin(self, after: tuple[Operation, ...] = ()) -> "asyncio.Task[None]":
+    def _begin(self, *after: Finish | Release) -> _Write:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._write = asyncio.create_task(self._commit_after(self._write, after))
+        earlier, self._write = self._write, _Write()
+        if earlier is None or earlier.done():
+            self._hand_over(after, self._write)
+        else:
+            write = self._write
+            earlier.add_done_callback(lambda _: self._hand_over(after, write))
         return self._write
 
-    async def _commit_after(self, earlier: "asyncio.Task[None] | None", after: tuple[Operation, ...]) -> None:
-        if earlier is not None and not earlier.done():
-            await asyncio.wait({earlier})
+    def _hand_over(self, after: tuple[Finish | Release, ...], write: _Write) -> None:
         if self._failed is not None:
+            write.set_result(None)
             return
         events, self._noted = tuple(self._noted), []
+        operations: tuple[Operation, ...] = (Append(events), *after) if events else after
+
+        def written(committed: "asyncio.Future[int]") -> None:
+            self._written(committed, after)
+            write.set_result(None)
+
         try:
-            self.revision = await self._store.commit(
-                (Append(events), *after) if events else after, fence=self.lease, expected_revision=self.revision
-            )
+            committed = self._store.commit(operations, fence=self.lease, expected_revision=self.revision)
         except EmonkError as error:
             self._failed = error
-        for operation in after:
-            if isinstance(operation, Finish) and self._failed is None:
-                self.reply = operation.reply
+            write.set_result(None)
+        else:
+            committed.add_done_callback(written)
+
+    def _written(self, committed: "asyncio.Future[int]", after: tuple[Finish | Release, ...]) -> None:
+        self._failed = committed.exception()
+        if self._failed is None:
+            self.revision = committed.result()
+            self.reply = next((one.reply for one in after if isinstance(one, Finish)), self.reply)

@@ -14,9 +14,10 @@ from emonk.records import Owner, Reply, SessionKey
 from emonk.runtime.context import open_calls
 from emonk.runtime.dispatch import Emit
 from emonk.runtime.journal import Journal
+from emonk.runtime.keeper import Keeper
 from emonk.runtime.progress import MessageAccepted, TurnEvent
 from emonk.runtime.turn import Setup, Turn
-from emonk.store.protocol import LEASE_SECONDS, Claimed, Store
+from emonk.store.protocol import Claimed, Store
 
 POLL_SECONDS = 0.05
 
@@ -44,8 +45,16 @@ class Lane:
     """Runs a session's turns while there are any, then calls `on_idle`."""
 
     def __init__(
-        self, setup: Setup, store: Store, owner: Owner, session: SessionKey, on_idle: Callable[[], None]
+        self,
+        session: SessionKey,
+        setup: Setup,
+        *,
+        store: Store,
+        owner: Owner,
+        keeper: Keeper,
+        on_idle: Callable[[], None],
     ) -> None:
+        self._keeper = keeper
         self._setup = setup
         self._store = store
         self._owner = owner
@@ -97,9 +106,10 @@ class Lane:
         """End the turn that runs; with a `message_id`, end that one, at the latest when its turn comes."""
         if self._turn is not None and self._task is not None and message_id in (None, self._turn.message_id):
             return self._task.cancel()
-        if message_id is not None:
-            self._cancelled.add(message_id)
-        return message_id is not None
+        next_id = message_id or (self._given[0].item.message_id if self._given else None)
+        if next_id is not None:
+            self._cancelled.add(next_id)
+        return next_id is not None
 
     async def abandon(self) -> None:
         """Stop at once and leave everything to be resumed."""
@@ -144,7 +154,7 @@ class Lane:
 
         watched = any(caller.watch for caller in callers)
         self._turn = Turn(self._setup, claimed, journal, emit=emit, streaming=watched)
-        keeper = asyncio.create_task(self._keep(journal))
+        self._keeper.hold(journal, self.cancel)
         try:
             cancelled = item.message_id in self._cancelled
             reply = await (self._turn.cancelled() if cancelled else self._turn.run())
@@ -155,7 +165,7 @@ class Lane:
             raise
         finally:
             self._turn = None
-            keeper.cancel()
+            self._keeper.let_go(journal)
             self._cancelled.discard(item.message_id)
         self._resolve(item.message_id, reply)
         return reply
@@ -165,18 +175,6 @@ class Lane:
             await journal.release()
         except InfraError as error:
             _log.warning("the lease of session %s ends by its expiry: %s", self._session.session_id, error)
-
-    async def _keep(self, journal: Journal) -> None:
-        """Renew the lease while the turn runs; a turn that has lost it is ended before it writes in vain."""
-        while True:
-            await self._setup.clock.sleep(LEASE_SECONDS / 3)
-            try:
-                await journal.renew()
-            except StaleSession:
-                self.cancel()
-                return
-            except InfraError as error:
-                _log.warning("the lease of session %s was not renewed: %s", self._session.session_id, error)
 
     async def _wait_for_others(self) -> bool:
         """False when nobody waits here any more; else give the process that has the session some time."""

@@ -5,6 +5,7 @@ import asyncio
 from emonk.events import InboxItem, UserSaid
 from emonk.records import Owner, Reply, SessionKey
 from emonk.runtime.dispatch import Emit
+from emonk.runtime.keeper import Keeper
 from emonk.runtime.lane import Caller, Lane
 from emonk.runtime.turn import Setup
 from emonk.store.protocol import INBOX_LIMIT, Store
@@ -17,6 +18,7 @@ class Lanes:
         self._setup = setup
         self._store = store
         self._owner = owner
+        self._keeper = Keeper(setup.clock)
         self._lanes: dict[SessionKey, Lane] = {}
 
     async def deliver(self, item: InboxItem, watch: Emit | None = None) -> Reply:
@@ -36,7 +38,7 @@ class Lanes:
             if reply is not None:
                 return reply
             lane.start(accepted.claimed)
-            return await asyncio.shield(caller.reply)
+            return await caller.reply
         except asyncio.CancelledError:
             await self._cancelled(lane, caller)
             raise
@@ -56,6 +58,7 @@ class Lanes:
     async def abandon(self) -> None:
         """Stop all turns at once and leave them to be resumed."""
         await asyncio.gather(*(lane.abandon() for lane in list(self._lanes.values())))
+        self._keeper.close()
 
     async def _cancelled(self, lane: Lane, caller: Caller) -> None:
         """Whoever goes away takes the turn along, unless somebody else waits for it too.
@@ -66,17 +69,24 @@ class Lanes:
             return
         lane.cancel(caller.message_id)
         running = lane.runs(caller.message_id)
-        lane.join(caller)
+        ended = Caller(caller.session_id, caller.message_id)
+        lane.join(ended)
         lane.start()
         if running:
-            await asyncio.wait({caller.reply})
-            if not caller.reply.cancelled():
-                caller.reply.exception()
+            await asyncio.wait({ended.reply})
+            ended.reply.exception()
 
     def _lane(self, session: SessionKey) -> Lane:
         lane = self._lanes.get(session)
         if lane is None:
-            lane = Lane(self._setup, self._store, self._owner, session, lambda: self._tidy(session))
+            lane = Lane(
+                session,
+                self._setup,
+                store=self._store,
+                owner=self._owner,
+                keeper=self._keeper,
+                on_idle=lambda: self._tidy(session),
+            )
             self._lanes[session] = lane
         return lane
 

@@ -4,6 +4,7 @@ Every method is one transaction. SQLite, PostgreSQL and Firestore can each do al
 above this room knows which one it is.
 """
 
+from asyncio import Future
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
@@ -94,8 +95,10 @@ class Store(Protocol):
         """
         ...
 
-    async def commit(self, operations: Sequence[Operation], *, fence: Lease, expected_revision: int) -> int:
+    def commit(self, operations: Sequence[Operation], *, fence: Lease, expected_revision: int) -> "Future[int]":
         """Apply all operations or none; the session's new revision.
+
+        The write is under way when this returns, and goes on whether or not somebody awaits the future.
 
         Raises:
             StaleSession: the fence is not the newest one, or the log is not at `expected_revision`.

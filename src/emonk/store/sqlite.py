@@ -87,9 +87,9 @@ class SqliteStore:
 
         return await self._claiming(work, granted)
 
-    async def commit(self, operations: Sequence[Operation], *, fence: Lease, expected_revision: int) -> int:
+    def commit(self, operations: Sequence[Operation], *, fence: Lease, expected_revision: int) -> asyncio.Future[int]:
         made, clock = sqlite_log.change(operations, expected_revision), self._clock
-        return await self._write(
+        return self._write(
             lambda connection: sqlite_log.commit(connection, made, fence, expected_revision, timestamp(clock))
         )
 

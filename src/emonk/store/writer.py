@@ -60,7 +60,6 @@ class TransactionThread:
         self._begin = begin
         self._name = name
         self._jobs: SimpleQueue[_Job | _Stop] = SimpleQueue()
-        self._waiting: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._closed = False
@@ -76,35 +75,21 @@ class TransactionThread:
         with self._lock:
             if self._closed:
                 raise Unavailable("The store is closed", code="store_closed")
-            waiting = self._waiting.setdefault(loop, [])
-            waiting.append(_Job(work, future, loop))
-            if len(waiting) == 1:
-                loop.call_soon(self._hand_over, loop)
-        return future
-
-    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Wake the thread once for all that this turn of the loop submitted, when the loop is about to rest.
-
-        Woken at once, the thread would only wait for the interpreter that the loop still holds, which costs as much CPU
-        as the job itself.
-        """
-        with self._lock:
-            for job in self._waiting.pop(loop, ()):
-                self._jobs.put(job)
+            self._jobs.put(_Job(work, future, loop))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
+        return future
 
     async def aclose(self) -> None:
         """Finish what was handed over, then close the connection."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         with self._lock:
-            closed, self._closed = self._closed, True
-            for job in self._waiting.pop(loop, ()):
-                self._jobs.put(job)
-            if closed or self._thread is None:
+            if self._closed or self._thread is None:
+                self._closed = True
                 return
+            self._closed = True
             self._jobs.put(_Stop(future, loop))
         await future
 
