@@ -61,10 +61,13 @@ def _started(agent: "Agent") -> "Generator[tuple[asyncio.Runner, Agent]]":
     import asyncio  # noqa: PLC0415 - help is shown without it
 
     with asyncio.Runner() as runner:
-        runner.run(agent.start())
         try:
+            runner.run(agent.start())
+        finally:
+            # Said even when the start fails: what is missing may be why.
             for line in agent.notices:
                 note(line)
+        try:
             yield runner, agent
         finally:
             runner.run(agent.aclose())

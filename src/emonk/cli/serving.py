@@ -48,7 +48,12 @@ class Serving:
     async def _run(self) -> int:
         async with AsyncExitStack() as lives:
             for agent in self._agents.values():
-                await lives.enter_async_context(agent)
+                try:
+                    await lives.enter_async_context(agent)
+                finally:
+                    # Said even when the start fails: what is missing may be why.
+                    for line in agent.notices:
+                        note(f"{agent.name}: {line}")
             await lives.enter_async_context(Pump(list(self._agents.values())))
             server = _Server(self._app, self._announce)
             await server.serve(sockets=[self._listener])
@@ -59,9 +64,6 @@ class Serving:
         host, port = self._listener.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         say(f"http://{shown}:{port}/?token={self._token}")
-        for agent in self._agents.values():
-            for line in agent.notices:
-                note(line)
 
 
 class _Server(uvicorn.Server):
