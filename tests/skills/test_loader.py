@@ -92,13 +92,25 @@ def test_what_is_missing_is_told_and_nothing_is_imported(tmp_path: Path, monkeyp
 @pytest.mark.parametrize(
     ("head", "code", "reason"),
     [
-        ("name: [bad\ndescription: d", "", "SKILL.md: line 3: not valid YAML"),
+        ("name: [bad\ndescription: d", "", "SKILL.md:3: is not YAML: "),
         ("name: other\ndescription: d", "", "'other' must equal its folder's, 'bad'"),
-        ("name: bad", "", "SKILL.md: line 2: Object missing required field `description`"),
-        ("name: bad\ndescription: d\nrisk: hgih", "", "SKILL.md: line 4: Invalid enum value 'hgih' at risk"),
-        ("name: bad\ndescription: d\ntrigger: [x]", "", "line 4: unknown key `trigger`, did you mean `triggers`?"),
-        ("name: bad\ndescription: d\nrequires: {envs: [X]}", "", "line 4: Object contains unknown field `envs`"),
-        ("- a\n- b", "", "Expected `object`, got `array`"),
+        ("name: bad", "", "SKILL.md:2: description: is missing"),
+        (
+            "name: bad\ndescription: d\nrisk: hgih",
+            "",
+            "md:4: risk: invalid enum value 'hgih' (did you mean high?)",
+        ),
+        (
+            "name: bad\ndescription: d\ntrigger: [x]",
+            "",
+            "md:4: trigger: is no known key (did you mean triggers?)",
+        ),
+        (
+            "name: bad\ndescription: d\nrequires: {envs: [X]}",
+            "",
+            ":4: requires.envs: is no known key (did you",
+        ),
+        ("- a\n- b", "", "SKILL.md:2: must be a mapping of keys to values (begin with `name:`)"),
         ("name: bad\ndescription: d", "x = 1\ndef f(:\n", "tools.py: line 2: SyntaxError"),
         ("name: bad\ndescription: d", "x = 1\nimport nope_x\n", "tools.py: line 2: ModuleNotFoundError"),
         ("name: bad\ndescription: d", "raise SystemExit(3)", "tools.py: line 1: SystemExit: 3"),
@@ -122,13 +134,61 @@ def test_a_broken_skill_is_listed_with_the_place(tmp_path: Path, head: str, code
     assert "\n" not in bad.reason
 
 
+def test_a_mistake_in_a_list_is_told_at_its_own_line(tmp_path: Path) -> None:
+    head = """
+        name: bad
+        description: d
+        metadata: {script: 1, name: 2}
+        tools:
+          - {script: a.sh, name: a, description: "script: b.sh"}
+          - script: b.sh
+            name: 7
+            description: d
+    """
+    write_skill(tmp_path, "bad", head)
+    (skill,) = load_skills(tmp_path)
+    assert "SKILL.md:8: tools[1].name: expected str, got int" in skill.reason
+
+
+def test_words_that_older_yaml_takes_for_booleans_and_dates_stay_words(tmp_path: Path) -> None:
+    head = """
+        name: speak
+        description: d
+        tools:
+          - script: speak.sh
+            name: speak
+            description: d
+            parameters:
+              language: {type: string, enum: [de, no, se]}
+              since: {type: string, default: 2024-01-01}
+              price: {type: string, default: "${PRICE} $$"}
+    """
+    write_skill(tmp_path, "speak", head, speak_sh="true")
+    (skill,) = load_skills(tmp_path)
+    assert skill.reason == ""
+    parameters = skill.tools[0].parameters["properties"]
+    assert parameters["language"]["enum"] == ["de", "no", "se"]
+    assert parameters["since"]["default"] == "2024-01-01"
+    assert parameters["price"]["default"] == "${PRICE} $$"
+
+
+def test_aliases_that_would_explode_are_refused(tmp_path: Path) -> None:
+    laughs = "a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]\n" + "".join(
+        f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
+    )
+    write_skill(tmp_path, "bad", f"name: bad\ndescription: d\n{laughs}")
+    (skill,) = load_skills(tmp_path)
+    assert "SKILL.md:" in skill.reason
+    assert "holds more than 10000 values" in skill.reason
+
+
 @pytest.mark.parametrize("text", [b"", b"no frontmatter", b"---\nname: x\n", b"---\nname: \xff\n---\n"])
 def test_a_head_that_cannot_be_read_is_told(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "SKILL.md").write_bytes(text)
     (skill,) = load_skills(tmp_path)
     assert not skill.available
-    assert "SKILL.md: line" in skill.reason
+    assert "SKILL.md:" in skill.reason
 
 
 def test_two_tools_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -1,13 +1,14 @@
 """The head of a `SKILL.md`, YAML between two lines of `---`: the open Agent Skills format and what emonk adds to it."""
 
-import difflib
-import re
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import msgspec
 
+from emonk.config.misfit import fit
+from emonk.config.reader import Value, mistake, read
 from emonk.errors import InvalidConfig
 from emonk.records import RiskLevel
 from emonk.skills.schema import Schema
@@ -68,7 +69,7 @@ def read_frontmatter(path: Path) -> tuple[Frontmatter, int | None]:
 
 def _head(file: BinaryIO, path: Path) -> str:
     if file.readline().removeprefix(b"\xef\xbb\xbf").rstrip() != b"---":
-        raise InvalidConfig(f"{path}: line 1: the file does not begin with a line ---", hint="see docs/skills.md")
+        raise mistake(str(path), 1, (), "the file does not begin with a line ---", "see docs/skills.md")
     lines: list[bytes] = []
     size = 0
     for line in file:
@@ -78,7 +79,7 @@ def _head(file: BinaryIO, path: Path) -> str:
         size += len(line)
         if size > _LIMIT:
             break
-    raise InvalidConfig(f"{path}: line 1: no second line --- ends the frontmatter")
+    raise mistake(str(path), 1, (), "no second line --- ends the frontmatter")
 
 
 def _decoded(text: bytes, path: Path) -> str:
@@ -86,7 +87,7 @@ def _decoded(text: bytes, path: Path) -> str:
         return text.decode()
     except UnicodeDecodeError as error:
         line = text.count(b"\n", 0, error.start) + 2
-        raise InvalidConfig(f"{path}: line {line}: this is not UTF-8") from error
+        raise mistake(str(path), line, (), "is not UTF-8", "save the file as UTF-8") from error
 
 
 def _body(file: BinaryIO) -> int | None:
@@ -97,50 +98,18 @@ def _body(file: BinaryIO) -> int | None:
 
 
 def _parse(text: str, path: Path) -> Frontmatter:
-    import yaml  # noqa: PLC0415  30 ms that only an agent with skills should pay
-
-    try:
-        data = yaml.load(text, Loader=yaml.CSafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 2 if mark else 1
-        raise InvalidConfig(f"{path}: line {line}: not valid YAML: {error.problem}") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise InvalidConfig(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    try:
-        _refuse_slips(data)
-        return msgspec.convert(data, Frontmatter)
-    except msgspec.ValidationError as error:
-        problem, _, place = str(error).partition(" - at `$.")
-        at = f" at {place.rstrip('`')}" if place else ""
-        raise InvalidConfig(f"{path}: line {_line(text, place, problem)}: {problem}{at}") from error
+    file = str(path)
+    return fit(_own(read(text, file, first_line=2), file), Frontmatter, file)
 
 
-def _refuse_slips(data: object) -> None:
+def _own(head: Value, file: str) -> Value:
+    """The head without the keys of others, none of which may be a slip of the pen."""
     known = Frontmatter.__struct_fields__
-    for key in map(str, cast("dict[object, object]", data)) if isinstance(data, dict) else ():
-        near = difflib.get_close_matches(key, known, 1, 0.8)
+    for key, item in head.items.items() if head.is_mapping else ():
+        near = get_close_matches(str(key), known, 1, 0.8)
         if near and key not in known and key not in _STANDARD:
-            raise msgspec.ValidationError(f"unknown key `{key}`, did you mean `{near[0]}`?")
-
-
-def _line(text: str, place: str, problem: str) -> int:
-    """The line in the file of the innermost key that msgspec names, as far as it can be followed."""
-    keys: list[str] = re.findall(r"[^.\[\]`]+|(?<=\[)\d+(?=\])", place)
-    keys += re.findall(r"unknown (?:key|field) `([^`]+)`", problem)
-    lines = text.splitlines()
-    at = 0
-    for key in keys:
-        at = _advance(lines, at, key)
-    return at + 2
-
-
-def _advance(lines: list[str], at: int, key: str) -> int:
-    if key.isdigit():
-        items = [number for number, line in enumerate(lines[at:], at) if re.match(r"\s*- ", line)]
-        return items[int(key)] if int(key) < len(items) else at
-    pattern = re.compile(rf"[\s-]*[\"']?{re.escape(key)}[\"']?\s*:")
-    return next((number for number, line in enumerate(lines[at:], at) if pattern.match(line)), at)
+            raise mistake(file, item.line, (key,), "is no known key", f"did you mean {near[0]}?")
+    return head.only(known) if head.is_mapping else head
 
 
 def missing(requires: Requires, environment: Mapping[str, str], which: Callable[[str], str | None]) -> str:

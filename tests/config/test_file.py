@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emonk.config import MAX_BYTES, load, substitute
+from emonk.config import load
+from emonk.config.file import MAX_BYTES
 from emonk.errors import InvalidConfig
 
 
@@ -188,7 +189,7 @@ def test_a_missing_variable_is_told_with_line_key_and_name(tmp_path: Path) -> No
         ("agent:\n  name: a\n\n  \xff", None),
         (b"agent:\n  name: \xff\n", ":2: is not UTF-8 (save the file as UTF-8)"),
         (b"agent:\n\n  name: \x00\n", ":3: holds the character U+0000, which YAML does not allow"),
-        ("agent: {}\n---\nagent: {}\n", ":2: begins a second document; a configuration is one"),
+        ("agent: {}\n---\nagent: {}\n", ":2: begins a second document; there must be one"),
         ("a: [1\nb: 2\n", None),
         ("agent: !!python/object/apply:os.system ['true']\n", None),
     ],
@@ -235,45 +236,6 @@ def test_aliases_that_would_explode_are_refused(tmp_path: Path) -> None:
 def test_deep_nesting_is_refused(tmp_path: Path) -> None:
     assert "nested deeper than 32 levels" in said(write(tmp_path, "a: " + "[" * 500_000))
     assert "nested deeper than 32 levels" in said(write(tmp_path, "".join(" " * n + "a:\n" for n in range(500))))
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("plain", "plain"),
-        ("${A}", "1"),
-        ("x${A}y${B:-two}", "x1ytwo"),
-        ("${EMPTY}", ""),
-        ("${EMPTY:-default}", "default"),
-        ("${B:-}", ""),
-        ("${B:-a:-b $ c}", "a:-b $ c"),
-        ("costs $5 or $A", "costs $5 or $A"),
-        ("$$", "$"),
-        ("$${A}", "${A}"),
-        ("$$${A}", "$1"),
-        ("${DOLLAR}", "${A}"),
-    ],
-)
-def test_substitution(text: str, expected: str) -> None:
-    assert substitute(text, {"A": "1", "EMPTY": "", "DOLLAR": "${A}"}) == expected
-
-
-@pytest.mark.parametrize("text", ["${", "${}", "${1}", "${A", "${A-x}", "${A B}"])
-def test_a_broken_variable_is_refused(text: str) -> None:
-    with pytest.raises(InvalidConfig, match=r"cannot be read"):
-        substitute(text, {"A": "1"})
-
-
-@settings(deadline=None)
-@given(st.text())
-def test_a_value_is_never_looked_through_for_variables(value: str) -> None:
-    assert substitute("<${A}>", {"A": value}) == f"<{value}>"
-
-
-@settings(deadline=None)
-@given(st.text())
-def test_doubling_every_dollar_keeps_any_text(text: str) -> None:
-    assert substitute(text.replace("$", "$$"), {}) == text
 
 
 YAML_PIECES = st.sampled_from(
