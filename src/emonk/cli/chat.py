@@ -1,12 +1,13 @@
 """`emonk chat`: talk to an agent in the terminal, or ask it one thing."""
 
 import sys
-from collections.abc import Coroutine, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from emonk.cli.attempt import attempt
 from emonk.cli.tenants import DEFAULT_AGENT, load_agent
 from emonk.cli.terminal import note, say, visible
 from emonk.cli.trouble import FAILED, INTERRUPTED, UsageError, log_to_file
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from emonk.agent import Agent
     from emonk.records import Reply
 
-T = TypeVar("T")
 AGENT_HELP = "jr-engineer, marketing, or a path to an agent.yaml."
 
 
@@ -46,14 +46,6 @@ def chat(
             Dialogue(runner, running, session).hold()
         else:
             raise typer.Exit(_ask(runner, running, message, session, as_json=as_json))
-
-
-def attempt(runner: "asyncio.Runner", turn: Coroutine[Any, Any, T]) -> T | None:
-    """Run a turn to its end; None when the user interrupted it, which cancels it."""
-    try:
-        return runner.run(turn)
-    except KeyboardInterrupt:
-        return None
 
 
 @contextmanager
