@@ -1,7 +1,8 @@
 """What an agent may add to the faces of emonk: declared here, composed by the command line and the gateway."""
 
+import os
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TextIO
 
 import msgspec
 
@@ -25,3 +26,8 @@ class Page(msgspec.Struct, frozen=True):
     path: str
     title: str
     render: Callable[[], Awaitable[str]]
+
+
+def styled(stream: TextIO) -> bool:
+    """Whether colours may go to the stream: a terminal that is not dumb, and NO_COLOR is not set (no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -7,11 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from emonk.agent import Agent
-from emonk.cli.chat import attempt
+from emonk.cli.attempt import attempt
 from emonk.cli.progress import watch
-from emonk.cli.terminal import bold, note, say, styled
+from emonk.cli.terminal import bold, note, say
 from emonk.cli.transcript import transcript
 from emonk.errors import EmonkError, InfraError
+from emonk.extend import styled
 from emonk.ids import uuid7
 from emonk.records import SessionKey
 from emonk.store.connect import data_dir

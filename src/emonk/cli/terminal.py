@@ -1,8 +1,9 @@
 """What may be written to a terminal, and how."""
 
-import os
 import sys
 from typing import TextIO
+
+from emonk.extend import styled
 
 _DIRECTIONS = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _VISIBLE = {
@@ -25,11 +26,6 @@ def one_line(text: str, width: int = 0) -> str:
     """The text on one line, cut to `width` characters if that is above zero."""
     line = " ".join(visible(text).split())
     return line if not width or len(line) <= width else line[: width - 1].rstrip() + "\u2026"
-
-
-def styled(stream: TextIO) -> bool:
-    """Whether colours may go to the stream: a terminal that is not dumb, and NO_COLOR is not set (no-color.org)."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def dim(text: str, stream: TextIO) -> str:

@@ -1,6 +1,5 @@
 """`emonk review`."""
 
-import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from emonk.errors import ConfigError, InfraError, InvalidConfig
+from emonk.extend import styled
 
 if TYPE_CHECKING:
     from emonk.agents.jr_engineer.review.findings import Review
@@ -80,7 +80,7 @@ def _write(finished: "Review", shape: "Format", output: Path | None) -> None:
             text = report.as_markdown(finished)
         case "text":
             width = min(shutil.get_terminal_size().columns, _WIDEST)
-            text = report.as_text(finished, width=width, colour=output is None and _colourful())
+            text = report.as_text(finished, width=width, colour=output is None and styled(sys.stdout))
     if output is None:
         _print(text)
         return
@@ -94,8 +94,3 @@ def _print(text: str) -> None:
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
     sys.stdout.flush()
-
-
-def _colourful() -> bool:
-    """A terminal that is not dumb, and NO_COLOR is not set (no-color.org)."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
