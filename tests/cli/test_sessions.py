@@ -60,6 +60,33 @@ def test_an_unknown_session_is_code_2(agent: Path) -> None:
         assert "there is no session 's2'" in refused("sessions", command, "s2")
 
 
+def test_an_id_that_two_agents_have_needs_the_agent(agent: Path, tmp_path: Path) -> None:
+    other = write_agent(tmp_path / "other")
+    other.write_text(other.read_text().replace("name: helper", "name: other"))
+    assert emonk("chat", other, "-m", "greet Bob", "--session", "s1").returncode == 0
+    assert refused("sessions", "show", "s1").endswith("(add --agent with one of other, helper)")
+    assert "greet Bob" in emonk("sessions", "show", "s1", "--agent", "other").stdout
+    assert "helper has no session 's2'" in refused("sessions", "show", "s2", "--agent", "helper")
+
+
+def test_the_path_of_an_agent_leads_to_the_store_that_it_names(tmp_path: Path) -> None:
+    path = write_agent(tmp_path / "own")
+    path.write_text(path.read_text() + f"  store: sqlite:///{tmp_path}/own.db\n")
+    assert emonk("sessions", "list", "--agent", path).stdout == "no sessions of helper yet\n"
+    assert not (tmp_path / "own.db").exists()
+    assert emonk("chat", path, "-m", "greet Ada", "--session", "s1").returncode == 0
+    for place in (path, path.parent):
+        assert "greet Ada" in emonk("sessions", "list", "--agent", place).stdout
+        assert "greet Ada" in emonk("sessions", "show", "s1", "--agent", place).stdout
+        assert emonk("sessions", "export", "s1", "--agent", place).stdout
+    assert emonk("sessions", "list").stdout == "no sessions yet\n"
+    assert "--agent PATH looks in the store of an agent.yaml" in refused("sessions", "show", "s1")
+    assert "there is no file" in refused("sessions", "list", "--agent", tmp_path / "none.yaml")
+    assert "there is no file" in refused("sessions", "list", "--agent", ".")
+    path.write_text("agent: {nmae: x}")
+    assert "did you mean name?" in refused("sessions", "list", "--agent", path)
+
+
 def test_a_damaged_database_is_one_line() -> None:
     folder = Path(os.environ["EMONK_DATA_DIR"])
     folder.mkdir(parents=True)

@@ -1,12 +1,13 @@
 """`emonk sessions`: what was said, to read and to take away."""
 
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 import typer
 
+from emonk.cli.tenants import SHIPPED, agent_file
 from emonk.cli.terminal import one_line, say
 from emonk.cli.trouble import UsageError
 
@@ -16,13 +17,22 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 TITLE_WIDTH = 48
-PAGE = 500
 
 app = typer.Typer(help="List, show and export sessions.", add_completion=False, rich_markup_mode=None)
 
-AgentOption = Annotated[str | None, typer.Option("--agent", help="Only sessions of this agent.")]
+AgentOption = Annotated[
+    str | None,
+    typer.Option("--agent", help="Only sessions of this agent: its name, or the path of its agent.yaml or folder."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SessionArgument = Annotated[str, typer.Argument(metavar="ID", help="As `emonk sessions list` shows it.")]
+
+
+class _Place(NamedTuple):
+    """Where to look: a store, and in it the sessions of one agent or of all."""
+
+    url: str
+    agent: str | None
 
 
 @app.command("list")
@@ -32,7 +42,8 @@ def list_sessions(
     as_json: JsonOption = False,
 ) -> None:
     """List sessions, last active first."""
-    found = _with_store(lambda store: store.sessions(agent=agent, limit=limit)) or []
+    place = _place(agent)
+    found = _ask(place, lambda store: store.sessions(agent=place.agent, limit=limit)) or []
     if as_json:
         from emonk.gateway.wire import encode, session_json  # noqa: PLC0415
 
@@ -41,7 +52,7 @@ def list_sessions(
         for row in _table(found):
             say(row)
     else:
-        say(f"no sessions of {agent} yet" if agent else "no sessions yet")
+        say(f"no sessions of {place.agent} yet" if place.agent else "no sessions yet")
 
 
 @app.command("show")
@@ -81,16 +92,29 @@ def export(
         raise UsageError(f"cannot write {output}: {error.strerror}") from error
 
 
-def _with_store(query: "Callable[[Store], Coroutine[Any, Any, T]]") -> T | None:
+def _place(agent: str | None) -> _Place:
+    """An agent of a file may keep its sessions in a store of its own."""
+    from emonk.store.connect import default_url  # noqa: PLC0415  help is shown without it
+
+    path = None if agent is None or agent in SHIPPED else agent_file(agent)
+    if path is None:
+        return _Place(default_url(), agent)
+    from emonk.agent.file import read_agent_file  # noqa: PLC0415  names need no reader of files
+
+    section = read_agent_file(path)
+    return _Place(section.store or default_url(), section.name)
+
+
+def _ask(place: _Place, query: "Callable[[Store], Coroutine[Any, Any, T]]") -> T | None:
     """What the store answers; None when nothing was ever stored, so that reading makes no files."""
     import asyncio  # noqa: PLC0415 - help is shown without it
 
-    from emonk.store.connect import connect, default_url, sqlite_path  # noqa: PLC0415
+    from emonk.store.connect import connect, sqlite_path  # noqa: PLC0415
 
     async def ask() -> T | None:
-        if not sqlite_path(default_url()).exists():
+        if not sqlite_path(place.url).exists():
             return None
-        store = await connect(default_url())
+        store = await connect(place.url)
         try:
             return await query(store)
         finally:
@@ -100,25 +124,31 @@ def _with_store(query: "Callable[[Store], Coroutine[Any, Any, T]]") -> T | None:
 
 
 def _load(session_id: str, agent: str | None) -> "tuple[SessionInfo, list[Logged]]":
+    place = _place(agent)
+
     async def query(store: "Store") -> "tuple[list[SessionInfo], list[Logged]]":
-        found = [info async for info in _every(store, agent) if info.session.session_id == session_id]
+        found = await _find(store, session_id, place.agent)
         return found, await store.read(found[0].session) if len(found) == 1 else []
 
-    found, events = _with_store(query) or ([], [])
+    found, events = _ask(place, query) or ([], [])
+    if not found and agent is not None:
+        raise UsageError(f"{place.agent} has no session {session_id!r}", f"see emonk sessions list --agent {agent}")
     if not found:
-        raise UsageError(f"there is no session {session_id!r}", "emonk sessions list shows those there are")
+        hint = "see emonk sessions list; --agent PATH looks in the store of an agent.yaml"
+        raise UsageError(f"there is no session {session_id!r}", hint)
     if len(found) > 1:
         names = ", ".join(info.session.agent for info in found)
         raise UsageError(f"several agents have a session {session_id!r}", f"add --agent with one of {names}")
     return found[0], events
 
 
-async def _every(store: "Store", agent: str | None) -> "AsyncIterator[SessionInfo]":
-    before = None
-    while page := await store.sessions(agent=agent, limit=PAGE, before=before):
-        for info in page:
-            yield info
-        before = page[-1].last_active
+async def _find(store: "Store", session_id: str, agent: str | None) -> "list[SessionInfo]":
+    if agent is None:
+        return await store.sessions(session_id=session_id)
+    from emonk.records import SessionKey  # noqa: PLC0415
+
+    info = await store.session(SessionKey(agent, session_id))
+    return [] if info is None else [info]
 
 
 def _table(found: "list[SessionInfo]") -> list[str]:

@@ -31,7 +31,28 @@ def load_agent(name: str, *, model: str | None = None) -> "Agent":
     if package is not None:
         with as_file(files(package) / "agent.yaml") as path:
             return Agent.from_file(path, model=model)
-    return Agent.from_file(_own_file(name), model=model)
+    path = agent_file(name)
+    if path is None:
+        near = difflib.get_close_matches(name, SHIPPED, 1)
+        known = f"did you mean {near[0]}?" if near else f"the shipped ones are {', '.join(SHIPPED)}"
+        raise UsageError(f"there is no agent {name!r}", f"{known}; a path to an agent.yaml works too")
+    return Agent.from_file(path, model=model)
+
+
+def agent_file(name: str) -> Path | None:
+    """The file at the path `name`, or in the folder there; None when it looks like no path.
+
+    Raises:
+        UsageError: it looks like a path, and there is no file.
+    """
+    path = Path(name).expanduser()
+    if path.is_dir():
+        path /= "agent.yaml"
+    if path.exists():
+        return path
+    if "/" in name or name.startswith(".") or name.endswith((".yaml", ".yml")):
+        raise UsageError(f"there is no file {path}", f"name an agent.yaml, its folder, or one of {', '.join(SHIPPED)}")
+    return None
 
 
 def load_agents(names: Sequence[str], *, model: str | None = None) -> "dict[str, Agent]":
@@ -60,18 +81,3 @@ def pages() -> "Iterator[Page]":
     """The pages that agents declare."""
     for module in EXTENSIONS:
         yield from getattr(importlib.import_module(module), "PAGES", ())
-
-
-def _own_file(name: str) -> Path:
-    path = Path(name).expanduser()
-    if path.is_dir():
-        path /= "agent.yaml"
-    if path.exists():
-        return path
-    if path.suffix in {".yaml", ".yml"} or "/" in name:
-        raise UsageError(
-            f"there is no file {name}", "AGENT is a path to an agent.yaml, or one of: " + ", ".join(SHIPPED)
-        )
-    near = difflib.get_close_matches(name, SHIPPED, 1)
-    known = f"did you mean {near[0]}?" if near else f"the shipped ones are {', '.join(SHIPPED)}"
-    raise UsageError(f"there is no agent {name!r}", f"{known}; a path to an agent.yaml works too")

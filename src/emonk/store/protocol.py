@@ -130,7 +130,13 @@ class Store(Protocol):
         ...
 
     async def sessions(
-        self, *, agent: str | None = None, user_id: str | None = None, limit: int = 50, before: int | None = None
+        self,
+        *,
+        agent: str | None = None,
+        user_id: str | None = None,
+        session_id: str | None = None,
+        limit: int = 50,
+        before: int | None = None,
     ) -> list[SessionInfo]:
         """Sessions, last active first; `before`, the `last_active` of the last one seen, pages on.
 

@@ -115,9 +115,16 @@ class SqliteStore:
         return await self._read(lambda connection: sqlite_listing.session(connection, session))
 
     async def sessions(
-        self, *, agent: str | None = None, user_id: str | None = None, limit: int = 50, before: int | None = None
+        self,
+        *,
+        agent: str | None = None,
+        user_id: str | None = None,
+        session_id: str | None = None,
+        limit: int = 50,
+        before: int | None = None,
     ) -> list[SessionInfo]:
-        return await self._read(lambda connection: sqlite_listing.sessions(connection, agent, user_id, limit, before))
+        wanted = sqlite_listing.Wanted(agent, user_id, session_id)
+        return await self._read(lambda connection: sqlite_listing.sessions(connection, wanted, limit, before))
 
     async def aclose(self) -> None:
         if self._closed:

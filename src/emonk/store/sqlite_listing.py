@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import msgspec
 
@@ -12,13 +13,21 @@ _users = msgspec.json.Decoder(tuple[str, ...])
 _COLUMNS = """SELECT agent, session_id, created_at, last_active, revision, message_count,
     (SELECT json_group_array(user_id) FROM participants WHERE session = number), title FROM sessions"""
 _ONE = f"{_COLUMNS} WHERE agent = ? AND session_id = ?"
-_PAGE = f"""{_COLUMNS} WHERE last_active < ifnull(?1, 9223372036854775807) AND (?2 IS NULL OR agent = ?2)
-    ORDER BY last_active DESC, number DESC"""
-_PAGE_OF_USER = f"""{_COLUMNS} WHERE last_active < ifnull(?1, 9223372036854775807) AND (?2 IS NULL OR agent = ?2)
-    AND number IN (SELECT session FROM participants WHERE user_id = ?3)
-    ORDER BY last_active DESC, number DESC"""  # noqa: S608 - joins constants
+_FILTERED = f"""{_COLUMNS} WHERE last_active < ifnull(?1, 9223372036854775807) AND (?2 IS NULL OR agent = ?2)
+    AND (?3 IS NULL OR session_id = ?3)"""
+_ORDERED = "ORDER BY last_active DESC, number DESC"
+_PAGE = f"{_FILTERED} {_ORDERED}"
+_PAGE_OF_USER = f"{_FILTERED} AND number IN (SELECT session FROM participants WHERE user_id = ?4) {_ORDERED}"  # noqa: S608 - joins constants
 
 _Row = tuple[str, str, int, int, int, int, str, str]
+
+
+class Wanted(NamedTuple):
+    """Which sessions to list; None is any."""
+
+    agent: str | None
+    user_id: str | None
+    session_id: str | None
 
 
 def session(connection: sqlite3.Connection, key: SessionKey) -> SessionInfo | None:
@@ -27,13 +36,12 @@ def session(connection: sqlite3.Connection, key: SessionKey) -> SessionInfo | No
     return None if row is None else _info(row)
 
 
-def sessions(
-    connection: sqlite3.Connection, agent: str | None, user_id: str | None, limit: int, before: int | None
-) -> list[SessionInfo]:
+def sessions(connection: sqlite3.Connection, wanted: Wanted, limit: int, before: int | None) -> list[SessionInfo]:
     """A page of sessions; see `Store.sessions`."""
-    if user_id is None:
-        return _page(connection.execute(_PAGE, (before, agent)), limit)
-    return _page(connection.execute(_PAGE_OF_USER, (before, agent, user_id)), limit)
+    values = (before, wanted.agent, wanted.session_id)
+    if wanted.user_id is None:
+        return _page(connection.execute(_PAGE, values), limit)
+    return _page(connection.execute(_PAGE_OF_USER, (*values, wanted.user_id)), limit)
 
 
 def _page(rows: Iterable[_Row], limit: int) -> list[SessionInfo]:

@@ -48,6 +48,8 @@ async def sessions_are_found_by_agent_and_by_user(rig: Rig) -> None:
     equal(_keys(await store.sessions(agent="clerk")), [OTHER, SESSION], "those of an agent")
     equal(_keys(await store.sessions(user_id="ada")), [baker, SESSION], "those of a user")
     equal(_keys(await store.sessions(agent="clerk", user_id="ada")), [SESSION], "those of an agent and a user")
+    equal(_keys(await store.sessions(session_id="s1")), [baker, SESSION], "those of an id")
+    equal(_keys(await store.sessions(session_id="s1", user_id="bob")), [], "those of an id and another user")
     equal(_keys(await store.sessions(agent="nobody")), [], "those of an unknown agent")
 
 
