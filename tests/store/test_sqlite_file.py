@@ -305,3 +305,32 @@ def test_turn_granted_to_a_cancelled_caller_is_given_back(tmp_path: Path) -> Non
         assert (claimed.resumed, claimed.lease.fence) == (True, 3)
 
     with_store(tmp_path / "store.db", use)
+
+
+SPOILER = """
+CREATE TABLE IF NOT EXISTS trap (session INTEGER REFERENCES sessions DEFERRABLE INITIALLY DEFERRED);
+CREATE TRIGGER spoil AFTER UPDATE OF fence ON sessions BEGIN INSERT INTO trap VALUES (-1); END;
+"""
+
+
+@pytest.mark.parametrize("same_owner", [False, True])
+def test_grant_that_was_not_committed_gives_nobody_elses_back(tmp_path: Path, *, same_owner: bool) -> None:
+    async def use(file: SqliteFile, store: SqliteStore) -> None:
+        await store.accept(message("hello"))
+        owner = enlist()
+        with sqlite3.connect(file.path) as connection:
+            connection.executescript(SPOILER)
+        connection.close()
+        spoiled = asyncio.ensure_future(store.claim(SESSION, owner))
+        await asyncio.sleep(0)
+        unspoilt = file.write(lambda connection: connection.execute("DROP TRIGGER spoil").fetchall())
+        granted = asyncio.ensure_future(store.claim(SESSION, owner if same_owner else enlist()))
+        await asyncio.sleep(0)
+        spoiled.cancel()
+        await unspoilt
+        claimed = await granted
+        assert claimed is not None
+        assert claimed.lease.fence == 1
+        assert (await store.renew(claimed.lease)).fence == 1
+
+    with_store(tmp_path / "store.db", use)

@@ -28,7 +28,8 @@ _FINISH = """UPDATE inbox SET reply = ?
     WHERE session = ? AND message_id = ? AND revision IS NOT NULL AND reply IS NULL"""
 _RENEW = """UPDATE sessions SET expires = ?
     WHERE agent = ? AND session_id = ? AND fence = ? AND owner IS NOT NULL"""
-_RELEASE = "UPDATE sessions SET owner = NULL WHERE agent = ? AND session_id = ? AND fence = ?"
+_RELEASE = """UPDATE sessions SET owner = NULL
+    WHERE agent = ? AND session_id = ? AND fence = ? AND owner = ? AND expires = ?"""
 
 
 class SessionRow(NamedTuple):
@@ -120,8 +121,10 @@ def renew(connection: sqlite3.Connection, lease: Lease, now: int) -> Lease:
 
 
 def release(connection: sqlite3.Connection, lease: Lease) -> None:
-    """Give the lease back if it is still held."""
-    connection.execute(_RELEASE, (lease.session.agent, lease.session.session_id, lease.fence))
+    """Give back a lease as it was granted; its number alone may be another's, if it was never committed."""
+    session = lease.session
+    values = (session.agent, session.session_id, lease.fence, _json.encode(lease.owner), lease.expires)
+    connection.execute(_RELEASE, values)
 
 
 def read(connection: sqlite3.Connection, row: SessionRow, after: int, limit: int | None = None) -> list[Logged]:
