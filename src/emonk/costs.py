@@ -39,6 +39,8 @@ def price(spec: str, usage: Usage, *, model: str = "", at: date | None = None) -
     if spec in FREE:
         return Decimal(0)
     provider, _, name = spec.partition(":")
+    if provider not in _PROVIDERS:
+        raise UnknownPrice(f"no price is known for {spec}")
     day = at or datetime.now(UTC).date()
     for candidate in (model, name):
         rates = _rates(provider, candidate, day)
@@ -46,16 +48,24 @@ def price(spec: str, usage: Usage, *, model: str = "", at: date | None = None) -
             return _at_rates(rates, usage)
         if rates == "tiered":
             return _calculate(provider, candidate, usage, day)
-    raise UnknownPrice(f"no price is known for {spec}", hint=_near(provider, name))
+    raise UnknownPrice(f"no price is known for {spec}")
 
 
 def check_priced(spec: str) -> None:
-    """Find out before the first call, not after the bill.
+    """Find out before the first call, not after the bill, and have the prices at hand for it.
+
+    Reads and computes for half a second the first time: call it in a thread.
 
     Raises:
-        UnknownPrice: no price is known for the model.
+        UnknownPrice: no price is known for the model; the hint names those near it.
     """
-    price(spec, Usage(1, 1))
+    try:
+        price(spec, Usage(1, 1))
+    except UnknownPrice as error:
+        provider, _, name = spec.partition(":")
+        if provider not in _PROVIDERS:
+            raise
+        raise UnknownPrice(error.message, hint=_near(provider, name)) from error
 
 
 @lru_cache(maxsize=256)
@@ -69,7 +79,7 @@ def _rates(provider: str, model: str, day: date) -> "Rates | str":
     try:
         many = [_calculate(provider, model, usage, day) for usage in kinds]
         few = [_calculate(provider, model, _thousandth(usage), day) for usage in kinds]
-    except (LookupError, KeyError):
+    except LookupError:
         return "unknown"
     return Rates(*many) if many == [cost * 1000 for cost in few] else "tiered"
 
@@ -105,7 +115,7 @@ def _calculate(provider: str, model: str, usage: Usage, day: date) -> Decimal:
 def _near(provider: str, name: str) -> str:
     from genai_prices.data import providers  # noqa: PLC0415 - as above
 
-    known = _PROVIDERS.get(provider)
+    known = _PROVIDERS[provider]
     names = [model.id for one in providers if one.id == known for model in one.models]
     near = difflib.get_close_matches(name, names, 3, 0.5)
     advice = f"known names near it: {', '.join(near)}" if near else "check the model's name"

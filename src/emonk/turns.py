@@ -3,21 +3,32 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Self
+from typing import NamedTuple, Self
 
 from emonk.agent import Agent
 from emonk.clock import SYSTEM_CLOCK, Clock
-from emonk.errors import EmonkError
 from emonk.records import SessionKey
 
 POLL_SECONDS = 1.0
+LONGEST_REST_SECONDS = 60.0
 AT_ONCE = 16
 
 _log = logging.getLogger("emonk.turns")
 
 
+class _Rest(NamedTuple):
+    """A session is left alone until then, on the clock's `monotonic()`."""
+
+    until: float
+    seconds: float
+
+
 class Pump:
-    """Runs due turns of started agents while it is open: at the start those that a crash left, then whatever comes."""
+    """Runs due turns of started agents while it is open: at the start those that a crash left, then whatever comes.
+
+    A session that cannot be resumed is tried again later and later, at the latest every `LONGEST_REST_SECONDS`, and
+    keeps no other session waiting.
+    """
 
     def __init__(
         self, agents: Sequence[Agent], *, clock: Clock = SYSTEM_CLOCK, poll_seconds: float = POLL_SECONDS
@@ -26,6 +37,7 @@ class Pump:
         self._clock = clock
         self._poll_seconds = poll_seconds
         self._running: dict[SessionKey, asyncio.Task[None]] = {}
+        self._resting: dict[SessionKey, _Rest] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -48,15 +60,19 @@ class Pump:
         while True:
             try:
                 await self._begin()
-            except EmonkError as error:
-                _log.warning("due turns could not be looked up: %s", error)
+            except Exception:  # noqa: BLE001 - logged; a store that is away for a while must not end the pump
+                _log.exception("due turns could not be looked up")
             await self._clock.sleep(self._poll_seconds)
 
     async def _begin(self) -> list[asyncio.Task[None]]:
         started: list[asyncio.Task[None]] = []
+        now = self._clock.monotonic()
         for agent in self._agents.values():
-            for session in await agent.store.due(agent.name, limit=AT_ONCE):
-                if session not in self._running and len(self._running) < AT_ONCE:
+            known = len(self._running) + len(self._resting)
+            for session in await agent.store.due(agent.name, limit=AT_ONCE + known):
+                rest = self._resting.get(session)
+                rested = rest is None or rest.until <= now
+                if rested and session not in self._running and len(self._running) < AT_ONCE:
                     task = asyncio.create_task(self._resume(agent, session))
                     self._running[session] = task
                     started.append(task)
@@ -65,7 +81,15 @@ class Pump:
     async def _resume(self, agent: Agent, session: SessionKey) -> None:
         try:
             await agent.resume(session.session_id)
-        except EmonkError as error:
-            _log.warning("session %s could not be resumed: %s", session.session_id, error)
+            self._resting.pop(session, None)
+        except Exception:  # noqa: BLE001 - logged; whatever is wrong with one session, the others go on
+            seconds = self._rest(session)
+            _log.exception("session %s could not be resumed, trying again in %g s", session.session_id, seconds)
         finally:
             del self._running[session]
+
+    def _rest(self, session: SessionKey) -> float:
+        earlier = self._resting.get(session)
+        seconds = self._poll_seconds if earlier is None else min(2 * earlier.seconds, LONGEST_REST_SECONDS)
+        self._resting[session] = _Rest(self._clock.monotonic() + seconds, seconds)
+        return seconds

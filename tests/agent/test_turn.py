@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from emonk import Agent, Reply, tool
-from emonk.errors import InvalidArguments, InvalidConfig, MissingCredential, QuotaExhausted, Unavailable
+from emonk.errors import InvalidArguments, InvalidConfig, MissingCredential, QuotaExhausted, Unavailable, UnknownPrice
 from emonk.events import StepFailed, ToolReturned
 from emonk.messages import ToolCall, ToolMessage
 from emonk.models import Outcome
@@ -141,10 +141,10 @@ def test_the_limit_in_dollars_ends_the_turn_before_the_next_call(store: str) -> 
     assert (reply.status, reply.reason, reply.steps, reply.cost_usd) == ("limit", "usd", 1, Decimal("0.1"))
 
 
-def test_an_unpriced_model_has_an_unknown_cost_and_no_budget_to_spend(store: str) -> None:
+def test_an_unpriced_model_has_an_unknown_cost_and_is_refused_with_a_budget(store: str) -> None:
     assert ask(store, ["hello"])[0].cost_usd is None
-    reply, _, _ = ask(store + "2", [PARIS, "never"], limits=Limits(usd=Decimal(1)))
-    assert (reply.status, reply.reason) == ("limit", "usd")
+    with pytest.raises(UnknownPrice):
+        ask(store + "2", ["never"], limits=Limits(usd=Decimal(1)))
 
 
 def test_the_time_limit_ends_the_turn_and_closes_its_calls(store: str) -> None:

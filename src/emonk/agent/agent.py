@@ -18,9 +18,9 @@ from emonk.messages import Text
 from emonk.models import Model, create
 from emonk.observe.trace import get_trace_id
 from emonk.records import Reply, SessionKey
-from emonk.runtime.lanes import Lanes
 from emonk.runtime.limits import Limits
 from emonk.runtime.progress import TurnEvent, TurnReplied
+from emonk.runtime.sessions import Sessions
 from emonk.runtime.turn import Setup
 from emonk.skills.index import index, skill_reader
 from emonk.skills.loader import check_names, load_skills
@@ -72,14 +72,15 @@ class Agent:
         self.name = name
         self.skills = tuple(skills)
         self.tools = _collect(tools, self.skills)
-        self.notices: tuple[str, ...] = tuple(f"skill {s.name}: {s.reason}" for s in self.skills if not s.available)
+        self._notices = [f"skill {skill.name}: {skill.reason}" for skill in self.skills if not skill.available]
+        self._price_notice = ""
         self._instructions = _instruct(instructions, self.skills)
-        self._given_model = model["lead"] if isinstance(model, Mapping) else model
+        self._given_model = self._lead(model) if isinstance(model, Mapping) else model
         self._given_store = store
         self._limits = limits or Limits()
         self._unpriced = unpriced
         self._clock = clock
-        self._lanes: Lanes | None = None
+        self._sessions: Sessions | None = None
         self._store: Store | None = None
         self._open: AsyncExitStack | None = None
 
@@ -102,8 +103,13 @@ class Agent:
             limits=section.limits,
             unpriced=section.llm.unpriced,
         )
-        agent.notices = (*not_available(section, path.parent), *agent.notices)
+        agent._notices[:0] = not_available(section, path.parent)
         return agent
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What was asked for and is not available, one line each."""
+        return (*self._notices, *([self._price_notice] if self._price_notice else []))
 
     @property
     def model_spec(self) -> str:
@@ -127,22 +133,22 @@ class Agent:
         if self._open is not None:
             return
         async with AsyncExitStack() as opened:
-            model = self._create_model(opened)
+            model = await self._create_model(opened)
             store = await self._connect(opened)
             owner = enlist()
             opened.callback(retire, owner)
             tools = {tool.name: tool for tool in self.tools}
             setup = Setup(self.name, self._instructions, model, tools, self._limits, self._clock)
-            lanes = Lanes(setup, store, owner)
-            opened.push_async_callback(lanes.abandon)
-            self._store, self._lanes, self._open = store, lanes, opened.pop_all()
+            sessions = Sessions(setup, store, owner)
+            opened.push_async_callback(sessions.close)
+            self._store, self._sessions, self._open = store, sessions, opened.pop_all()
 
     async def aclose(self) -> None:
         """Stop. Turns that run are left unfinished, to be resumed by the next start."""
         opened, self._open = self._open, None
         if opened is not None:
             await opened.aclose()
-        self._store = self._lanes = None
+        self._store = self._sessions = None
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -208,22 +214,27 @@ class Agent:
         said = UserSaid(message_id=message_id, user_id=user_id, trace_id=trace_id, parts=(Text(text),))
         return InboxItem(SessionKey(self.name, session_id or uuid7()), message_id, user_id, said)
 
-    def _create_model(self, opened: AsyncExitStack) -> Model:
-        if not isinstance(self._given_model, str):
-            return self._given_model
-        model = create(self._given_model)
-        opened.push_async_callback(model.aclose)
-        self._check_price(self._given_model)
-        return model
+    def _lead(self, roles: Mapping[str, str]) -> str:
+        if not roles.get("lead"):
+            raise InvalidConfig("the models name no lead", hint='write model={"lead": "gemini:NAME"}')
+        self._notices += [
+            f"model {roles[role]} ({role}) is not used in this version" for role in roles if role != "lead"
+        ]
+        return roles["lead"]
 
-    def _check_price(self, spec: str) -> None:
+    async def _create_model(self, opened: AsyncExitStack) -> Model:
+        given = self._given_model
+        model = create(given) if isinstance(given, str) else given
+        if model is not given:
+            opened.push_async_callback(model.aclose)
         try:
-            check_priced(spec)
+            await asyncio.to_thread(check_priced, model.spec)
         except UnknownPrice as error:
             if self._limits.usd is not None:
                 raise
-            if self._unpriced != "allow":
-                self.notices = (*self.notices, f"{error.message}: its costs are shown as unknown")
+            if isinstance(given, str) and self._unpriced != "allow":
+                self._price_notice = f"{error.message}: its costs are shown as unknown"
+        return model
 
     async def _connect(self, opened: AsyncExitStack) -> Store:
         given = self._given_store
@@ -233,10 +244,10 @@ class Agent:
         opened.push_async_callback(store.aclose)
         return store
 
-    def _running(self) -> Lanes:
-        if self._lanes is None:
+    def _running(self) -> Sessions:
+        if self._sessions is None:
             raise self._not_started()
-        return self._lanes
+        return self._sessions
 
     def _not_started(self) -> ConfigError:
         return ConfigError(f"agent {self.name} is not started", hint="use it inside `async with agent:`")

@@ -54,10 +54,6 @@ def not_available(section: AgentSection, folder: Path) -> list[str]:
     lines = [f"integration {name} is not available in this version" for name in section.integrations]
     if section.memory.backend != "local":
         lines.append(f"memory backend {section.memory.backend} is not available in this version")
-    roles = section.llm.specs()
-    lines += [
-        f"llm.{role} {roles[role]} is not used in this version" for role in ("worker", "fallback") if role in roles
-    ]
     if section.skills_dir is not None and not (folder / section.skills_dir).is_dir():
         lines.append(f"skills_dir {section.skills_dir} does not exist: there are no skills in it")
     return lines

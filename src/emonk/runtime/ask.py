@@ -1,5 +1,6 @@
 """One call of a model, whole or streamed to whoever watches."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 import msgspec
@@ -7,12 +8,13 @@ import msgspec
 from emonk.costs import price
 from emonk.errors import EmonkError, UnknownPrice
 from emonk.events import ModelSaid, StepFailed
+from emonk.ids import uuid7
+from emonk.messages import AssistantMessage, AssistantPart, ToolCall
 from emonk.models.protocol import Model, ModelRequest, ModelResponse, TextDelta
-from emonk.runtime.dispatch import Emit
-from emonk.runtime.progress import ReplyDelta
+from emonk.runtime.progress import Emit, ReplyDelta
 
 
-class BrokenOff(Exception):
+class StreamBroken(Exception):
     """A streamed answer failed after its first delta; `text` is what was shown."""
 
     def __init__(self, text: str, error: EmonkError) -> None:
@@ -21,7 +23,7 @@ class BrokenOff(Exception):
         self.error = error
 
 
-class Answer(msgspec.Struct, frozen=True):
+class PricedResponse(msgspec.Struct, frozen=True):
     """A model's answer and its price in USD, None when that is not known."""
 
     response: ModelResponse
@@ -44,19 +46,35 @@ class Answer(msgspec.Struct, frozen=True):
         return StepFailed(model=response.model, code=code, message=message, usage=response.usage, cost_usd=self.cost)
 
 
-async def ask(model: Model, request: ModelRequest, emit: Emit, *, streaming: bool) -> Answer:
+async def ask(model: Model, request: ModelRequest, emit: Emit, *, streaming: bool) -> PricedResponse:
     """Call the model once.
 
     Raises:
-        BrokenOff: the stream failed after its first delta, so asking again would not go unseen.
+        StreamBroken: the stream failed after its first delta, so asking again would not go unseen.
         InfraError, ConfigError: the call failed before anything was said.
     """
     response = await (_streamed(model, request, emit) if streaming else model.generate(request))
+    calls = response.message.tool_calls
+    if len({call.id for call in calls}) < len(calls):
+        message = AssistantMessage(tuple(_distinct(response.message.parts)))
+        response = msgspec.structs.replace(response, message=message)
     try:
         cost = price(model.spec, response.usage, model=response.model)
     except UnknownPrice:
         cost = None
-    return Answer(response, cost)
+    return PricedResponse(response, cost)
+
+
+def _distinct(parts: Iterable[AssistantPart]) -> Iterable[AssistantPart]:
+    """Results are told apart by the ids of their calls, so a model that gives two calls one id gets another."""
+    seen: set[str] = set()
+    for part in parts:
+        if isinstance(part, ToolCall) and part.id in seen:
+            yield msgspec.structs.replace(part, id=f"{part.id}_{uuid7()}")
+        else:
+            yield part
+        if isinstance(part, ToolCall):
+            seen.add(part.id)
 
 
 async def _streamed(model: Model, request: ModelRequest, emit: Emit) -> ModelResponse:
@@ -74,7 +92,7 @@ async def _streamed(model: Model, request: ModelRequest, emit: Emit) -> ModelRes
                     continue
     except EmonkError as error:
         if shown:
-            raise BrokenOff("".join(shown), error) from error
+            raise StreamBroken("".join(shown), error) from error
         raise
     if whole is None:
         raise RuntimeError(f"the stream of {model.spec} ended without its whole answer")

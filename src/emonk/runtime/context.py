@@ -19,7 +19,16 @@ from emonk.events import (
     TurnFinished,
     UserSaid,
 )
-from emonk.messages import AssistantMessage, Message, ToolCall, ToolMessage, ToolResult, assistant, user
+from emonk.messages import (
+    AssistantMessage,
+    Message,
+    ToolCall,
+    ToolMessage,
+    ToolResult,
+    UserMessage,
+    assistant,
+    user,
+)
 
 NO_RESULT = "No result was recorded for this call."
 
@@ -39,7 +48,7 @@ def messages_of(events: Sequence[Logged]) -> list[Message]:
 
     for logged in events:
         event = logged.event
-        if logged.revision <= cutoff or isinstance(event, Summarised):
+        if logged.revision <= cutoff or isinstance(event, Summarised | Opaque):
             continue
         if isinstance(event, ToolReturned):
             results[event.result.call_id] = event.result
@@ -70,6 +79,8 @@ def open_calls(events: Sequence[Logged]) -> tuple[ToolCall, ...]:
                 done.add(result.call_id)
             case ModelSaid(message=message):
                 return tuple(call for call in message.tool_calls if call.id not in done)
+            case Opaque():
+                continue
             case _:
                 return ()
     return ()
@@ -83,6 +94,11 @@ def this_turn(events: Sequence[Logged], message_id: str) -> Iterator[Event]:
             started = True
         if started:
             yield logged.event
+
+
+def unusable_note(detail: str) -> UserMessage:
+    """Tells the model, in the turn itself and nowhere else, that it has to answer again."""
+    return user(f"[Your last answer could not be used: {detail}. Answer again.]")
 
 
 def _summary(events: Sequence[Logged]) -> list[Message]:
@@ -99,10 +115,8 @@ def _message_of(event: Event) -> Message | None:
             return message if message.parts else None
         case Interrupted(text=text):
             return assistant(f"{text} [interrupted]".strip())
-        case StepFailed(code="malformed_output", message=text):
-            return user(f"[Your last answer could not be used: {text}. Answer again.]")
-        case TurnFinished(status=status, text=text, reason=reason) if status != "done":
-            return assistant(text or f"[{status}: {reason}]")
+        case TurnFinished(text=text) if text:
+            return assistant(text)
         case TurnCancelled():
             return assistant("[cancelled by the user]")
         case StepFailed() | TurnFinished() | ToolReturned() | Summarised() | Opaque():

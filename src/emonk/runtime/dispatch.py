@@ -5,59 +5,93 @@ import difflib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
-import msgspec
-
 from emonk.clock import Clock
 from emonk.errors import EmonkError, InvalidArguments, PermissionDenied, UnknownTool
 from emonk.events import ToolReturned
 from emonk.messages import ToolCall, ToolResult
 from emonk.permissions.policy import Denied, decide
-from emonk.runtime.progress import ToolEnded, ToolNote, ToolStarted, TurnEvent
+from emonk.runtime.progress import Emit, ToolEnded, ToolNote, ToolStarted, TurnEvent
 from emonk.skills.protocol import Context, Runnable
-
-Emit = Callable[[TurnEvent], None]
 
 _log = logging.getLogger("emonk.runtime")
 
 
-class Dispatcher(msgspec.Struct, frozen=True):
-    """The tools of an agent, and for whom they run."""
+class Dispatcher:
+    """The tools of an agent, and for whom they run.
 
-    tools: Mapping[str, Runnable]
-    agent: str
-    session_id: str
-    user_id: str
-    trace_id: str
-    clock: Clock
-    deadline: float | None
-    emit: Emit
+    Attributes:
+        started: the ids of the calls whose tool was entered, whatever became of it.
+    """
 
-    async def run(self, calls: Sequence[ToolCall]) -> tuple[ToolReturned, ...]:
-        """The results in the order of the calls. Only cancellation gets out."""
+    def __init__(
+        self,
+        tools: Mapping[str, Runnable],
+        *,
+        agent: str,
+        session_id: str,
+        user_id: str,
+        trace_id: str,
+        clock: Clock,
+        deadline: float | None,
+        emit: Emit,
+    ) -> None:
+        self._tools = tools
+        self._agent = agent
+        self._session_id = session_id
+        self._user_id = user_id
+        self._trace_id = trace_id
+        self._clock = clock
+        self._deadline = deadline
+        self._emit = emit
+        self._loop = asyncio.get_running_loop()
+        self.started: set[str] = set()
+
+    async def run(self, calls: Sequence[ToolCall], ended: Callable[[ToolReturned], None]) -> tuple[ToolReturned, ...]:
+        """The results in the order of the calls; `ended` gets each as soon as it is there.
+
+        Only cancellation gets out.
+        """
         if len(calls) == 1:
-            return (await self._one(calls[0]),)
+            return (await self._one(calls[0], ended),)
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._one(call)) for call in calls]
+            tasks = [group.create_task(self._one(call, ended)) for call in calls]
         return tuple(task.result() for task in tasks)
 
-    async def _one(self, call: ToolCall) -> ToolReturned:
-        self.emit(ToolStarted(call))
-        started = self.clock.monotonic()
+    async def _one(self, call: ToolCall, ended: Callable[[ToolReturned], None]) -> ToolReturned:
+        self._emit(ToolStarted(call))
+        began = self._clock.monotonic()
+        content, error = await self._result(call)
+        result = ToolResult(call.id, call.name, content.encode(errors="backslashreplace").decode(), error)
+        seconds = self._clock.monotonic() - began
+        returned = ToolReturned(result=result, seconds=round(seconds, 6))
+        ended(returned)
+        self._emit(ToolEnded(result, seconds))
+        return returned
+
+    async def _result(self, call: ToolCall) -> tuple[str, str | None]:
+        """What to tell the model, and the code of the error if it is one."""
         try:
-            result = ToolResult(call.id, call.name, await self._allowed(call).run(call.arguments, self._context(call)))
+            tool = self._allowed(call)
+            self.started.add(call.id)
+            return await tool.run(call.arguments, self._context(call)), None
         except EmonkError as error:
-            result = ToolResult(call.id, call.name, phrase(error), error.code)
-        except Exception as error:  # noqa: BLE001 - a tool's bug is the model's news, not the turn's end
-            _log.exception("tool %s failed, trace %s", call.name, self.trace_id)
-            result = ToolResult(call.id, call.name, f"The tool failed: {type(error).__name__}: {error}", "tool_failed")
-        seconds = self.clock.monotonic() - started
-        self.emit(ToolEnded(result, seconds))
-        return ToolReturned(result=result, seconds=round(seconds, 6))
+            return error_text(error), error.code
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            return self._bug(call, error)  # something inside the tool was cancelled, not the turn
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a tool's bug is the model's news, not the turn's end
+            return self._bug(call, error)
+
+    def _bug(self, call: ToolCall, error: BaseException) -> tuple[str, str]:
+        _log.error("tool %s failed, trace %s", call.name, self._trace_id, exc_info=error)
+        return f"The tool failed: {type(error).__name__}: {error}", "tool_failed"
 
     def _allowed(self, call: ToolCall) -> Runnable:
-        tool = self.tools.get(call.name)
+        tool = self._tools.get(call.name)
         if tool is None:
-            raise unknown_tool(call.name, self.tools)
+            raise unknown_tool(call.name, self._tools)
         if call.malformed is not None:
             names = ", ".join(tool.parameters.get("properties", {})) or "none"
             raise InvalidArguments(
@@ -70,15 +104,22 @@ class Dispatcher(msgspec.Struct, frozen=True):
 
     def _context(self, call: ToolCall) -> Context:
         return Context(
-            agent=self.agent,
-            session_id=self.session_id,
-            user_id=self.user_id,
+            agent=self._agent,
+            session_id=self._session_id,
+            user_id=self._user_id,
             call_id=call.id,
-            trace_id=self.trace_id,
-            clock=self.clock,
-            deadline=self.deadline,
-            progress=lambda text: self.emit(ToolNote(call.id, text)),
+            trace_id=self._trace_id,
+            clock=self._clock,
+            deadline=self._deadline,
+            progress=lambda text: self._emit_from_anywhere(ToolNote(call.id, text)),
         )
+
+    def _emit_from_anywhere(self, event: TurnEvent) -> None:
+        """A synchronous tool runs in a thread, and watchers belong to the loop."""
+        if asyncio._get_running_loop() is self._loop:  # noqa: SLF001 - the public one raises in a thread
+            self._emit(event)
+        else:
+            self._loop.call_soon_threadsafe(self._emit, event)
 
 
 def unknown_tool(name: str, tools: Mapping[str, Runnable]) -> UnknownTool:
@@ -91,6 +132,6 @@ def unknown_tool(name: str, tools: Mapping[str, Runnable]) -> UnknownTool:
     )
 
 
-def phrase(error: EmonkError) -> str:
+def error_text(error: EmonkError) -> str:
     """An error as the model reads it."""
     return f"{error.message}\nHint: {error.hint}" if error.hint else error.message

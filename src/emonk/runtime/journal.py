@@ -1,16 +1,15 @@
 """A turn's hold on its session: the lease, the revision, the open calls, and every write.
 
-Two ways to write. `append` returns when the events are durable. `note` returns at once and has them written with the
-next write, at the latest `GATHER_SECONDS` later, without keeping the turn: it is for what a crash may cost nothing
-but the work of repeating it. Their order is always that of the calls.
+`note` returns at once: its events are written together with what follows within `GATHER_SECONDS`, and a turn that
+must not go on before they are durable waits for `flush`. `finish` and `release` write what was noted before them.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from emonk.errors import EmonkError
+from emonk.errors import Unavailable
 from emonk.events import Event, ModelSaid, ToolReturned
-from emonk.messages import ToolCall, ToolResult
+from emonk.messages import ToolCall
 from emonk.records import Lease, Reply
 from emonk.store.protocol import Append, Finish, Operation, Release, Store
 
@@ -51,34 +50,61 @@ class Journal:
         return tuple(self._open.values())
 
     def note(self, events: Sequence[Event]) -> None:
-        """Have events written soon; a failure is raised by the next write."""
+        """Have events written soon. Never raises: `check` does, and the next `flush` or `finish`."""
         self._keep(events)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._begin)
 
-    async def append(self, events: Sequence[Event]) -> None:
-        """Make events durable, and what was noted before them.
+    def check(self) -> None:
+        """Find out before more work is done whether a write has failed meanwhile.
 
         Raises:
-            InfraError: this write failed, or an earlier one; the log is as it was before that.
+            InfraError, ConfigError: it did; the log is as it was before that write.
         """
-        self._keep(events)
-        await self._commit()
+        if self._failed is not None:
+            raise self._failed
 
-    async def finish(self, events: Sequence[Event], reply: Reply, *, why: str) -> None:
+    async def flush(self) -> None:
+        """Make durable what was noted.
+
+        Raises:
+            InfraError, ConfigError: this write failed, or an earlier one.
+        """
+        if self._noted:
+            await self._begin()
+        elif self._write is not None:
+            await self._write
+        self.check()
+
+    async def finish(self, events: Sequence[Event], reply: Reply, close: Callable[[ToolCall], ToolReturned]) -> None:
         """Make the last events and the reply durable, and give the lease back.
 
-        Calls that are still open get a synthetic result, which says `why`.
+        Calls that are still open get the result that `close` gives them, before the last event.
+
+        Raises:
+            InfraError, ConfigError: this write failed, or an earlier one.
         """
         self._keep(events[:-1])
-        self._keep([ToolReturned(result=ToolResult(call.id, call.name, why, "not_run")) for call in self.open_calls])
+        self._keep([close(call) for call in self.open_calls])
         self._keep(events[-1:])
-        await self._commit(Finish(reply), Release())
+        await self._begin(Finish(reply), Release())
+        self.check()
 
     async def release(self) -> None:
-        """Give the lease back with the turn unfinished: whoever claims it next resumes from what is in the log."""
-        self._failed = None
-        await self._commit(Release())
+        """Give the lease back with the turn unfinished: whoever claims it next resumes from what is in the log.
+
+        What was noted is still written, unless a write has failed: then what came after it is dropped.
+
+        Raises:
+            InfraError, ConfigError: the write failed.
+        """
+        if self._write is not None:
+            await self._write
+        if self._failed is not None:
+            self._failed = None
+            self._noted.clear()
+        await self._begin(Release())
+        self.check()
 
     async def renew(self) -> None:
         """Hold the lease for longer."""
@@ -91,11 +117,6 @@ class Journal:
                 self._open.update((call.id, call) for call in event.message.tool_calls)
             elif isinstance(event, ToolReturned):
                 self._open.pop(event.result.call_id, None)
-
-    async def _commit(self, *after: Finish | Release) -> None:
-        await self._begin(*after)
-        if self._failed is not None:
-            raise self._failed
 
     def _begin(self, *after: Finish | Release) -> _Write:
         if self._timer is not None:
@@ -122,13 +143,16 @@ class Journal:
 
         try:
             committed = self._store.commit(operations, fence=self.lease, expected_revision=self.revision)
-        except EmonkError as error:
+        except Exception as error:  # noqa: BLE001 - kept for `check`; a write without an end would hang the session
             self._failed = error
             write.set_result(None)
         else:
             committed.add_done_callback(written)
 
     def _written(self, committed: "asyncio.Future[int]", after: tuple[Finish | Release, ...]) -> None:
+        if committed.cancelled():
+            self._failed = Unavailable("the store gave up a write")
+            return
         self._failed = committed.exception()
         if self._failed is None:
             self.revision = committed.result()

@@ -1,5 +1,7 @@
 """What a watcher of a turn sees while it runs. Deltas and notes are not kept; whole messages are in the log."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from emonk.messages import ToolCall, ToolResult
@@ -47,3 +49,6 @@ class TurnReplied(msgspec.Struct, frozen=True):
 
 
 TurnEvent = MessageAccepted | ReplyDelta | ToolStarted | ToolNote | ToolEnded | TurnReplied
+
+Emit = Callable[[TurnEvent], None]
+"""Shows an event to whoever watches."""

@@ -7,25 +7,25 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from emonk.clock import Clock
-from emonk.errors import DeadlineExceeded, EmonkError, InfraError
-from emonk.events import Event, Interrupted, StepFailed, ToolReturned, TurnCancelled, TurnFinished, UserSaid
+from emonk.errors import DeadlineExceeded, EmonkError
+from emonk.events import Interrupted, StepFailed, ToolReturned, TurnCancelled, TurnFinished, UserSaid
 from emonk.messages import ToolCall, ToolMessage, ToolResult
 from emonk.models.protocol import Model, ModelRequest, Outcome
 from emonk.observe.trace import trace_context
-from emonk.records import Reply, ReplyStatus
+from emonk.records import Reply
 from emonk.resilience.deadline import within
-from emonk.runtime.ask import Answer, BrokenOff, ask
-from emonk.runtime.context import messages_of, this_turn
-from emonk.runtime.dispatch import Dispatcher, Emit
+from emonk.runtime.ask import PricedResponse, StreamBroken, ask
+from emonk.runtime.context import messages_of, this_turn, unusable_note
+from emonk.runtime.dispatch import Dispatcher
+from emonk.runtime.ending import CANCELLED, Ending, TurnEnded
 from emonk.runtime.journal import Journal
 from emonk.runtime.limits import Limits
-from emonk.runtime.tally import Tally, TurnEnded
+from emonk.runtime.progress import Emit
+from emonk.runtime.tally import Tally
 from emonk.skills.protocol import Runnable
 from emonk.store.protocol import Claimed
 
-OUTCOME_UNKNOWN = (
-    "The process stopped while this tool ran: whether it acted is not known. Do not repeat it; tell the user."
-)
+OUTCOME_UNKNOWN = "Whether this call acted is not known: it was cut off while it ran. Do not repeat it; tell the user."
 
 _log = logging.getLogger("emonk.runtime")
 
@@ -47,6 +47,7 @@ class Turn:
     Attributes:
         message_id: of the message that opened the turn.
         abandoned: set before a cancellation, it leaves the turn unfinished, to be resumed.
+        closing: how the turn ends is decided, and a cancellation comes too late.
     """
 
     def __init__(self, setup: Setup, claimed: Claimed, journal: Journal, *, emit: Emit, streaming: bool) -> None:
@@ -55,13 +56,12 @@ class Turn:
         self._journal = journal
         self._emit = emit
         self._streaming = streaming
-        self.message_id = item.message_id
         self._session_id = item.session.session_id
         self._trace_id = opened.trace_id if isinstance(opened, UserSaid) else ""
         self._messages = messages_of(claimed.events)
         self._tally = Tally(this_turn(claimed.events, item.message_id) if claimed.resumed else ())
         self._dispatcher = Dispatcher(
-            tools=setup.tools,
+            setup.tools,
             agent=setup.agent,
             session_id=self._session_id,
             user_id=item.user_id,
@@ -70,46 +70,90 @@ class Turn:
             deadline=setup.clock.monotonic() + setup.limits.seconds,
             emit=emit,
         )
+        # What a crash left open may have acted.
+        self._dispatcher.started.update(call.id for call in journal.open_calls)
+        self.message_id = item.message_id
         self.abandoned = False
+        self.closing = False
 
     async def run(self) -> Reply:
         """Run to the reply, which is durable when this returns; cancelling the task makes it a `cancelled` one.
 
         Raises:
-            InfraError: the store cannot be written; the turn stays unfinished.
-            asyncio.CancelledError: the turn was abandoned.
+            InfraError, ConfigError: the store cannot be written; the turn stays unfinished.
+            asyncio.CancelledError: the turn was abandoned, and its lease given back.
         """
         with trace_context(self._trace_id):
-            return await self._limited()
+            try:
+                ending = await self._ending()
+            except asyncio.CancelledError:
+                await self._journal.release()
+                raise
+            return await self.finish(ending)
 
-    async def _limited(self) -> Reply:
+    async def finish(self, ending: Ending) -> Reply:
+        """End the turn without running it further.
+
+        Raises:
+            InfraError, ConfigError: the store cannot be written; the turn stays unfinished.
+        """
+        self.closing = True
+        tally, status = self._tally, ending.status
+        reply = Reply(
+            text=ending.text,
+            status=status,
+            session_id=self._session_id,
+            message_id=self.message_id,
+            trace_id=self._trace_id,
+            steps=tally.steps,
+            cost_usd=tally.cost,
+            usage=tally.usage,
+            reason=ending.reason,
+        )
+        last = (
+            TurnCancelled(message_id=self.message_id, steps=tally.steps, cost_usd=tally.cost)
+            if status == "cancelled"
+            else TurnFinished(
+                message_id=self.message_id,
+                status=status,
+                steps=tally.steps,
+                cost_usd=tally.cost,
+                reason=ending.reason,
+                text=ending.own_text,
+            )
+        )
+        await self._journal.finish((*ending.events, last), reply, lambda call: self._cut_off(call, status))
+        return reply
+
+    async def _ending(self) -> Ending:
         limit = self._setup.limits.seconds
         try:
             return await within(limit, self._loop(), clock=self._setup.clock, what="the turn")
-        except TurnEnded as end:
-            return await self._finish(end.status, end.text, *end.events, reason=end.reason)
+        except TurnEnded as ended:
+            return ended.ending
         except DeadlineExceeded:
-            text = f"Stopped: the turn took longer than {limit:g} s."
-            return await self._finish("limit", text, reason="seconds")
+            return Ending("limit", f"Stopped: the turn took longer than {limit:g} s.", "seconds")
         except asyncio.CancelledError:
             if self.abandoned:
-                await self._journal.release()
                 raise
             task = asyncio.current_task()
-            if task is not None:
-                task.uncancel()
-            return await self.cancelled()
-        except InfraError:
+            while task is not None and task.uncancel():
+                continue
+            return CANCELLED
+        except EmonkError:
             raise
         except Exception as error:  # noqa: BLE001 - logged, and the user gets a reply
             _log.exception("turn of message %s failed, trace %s", self.message_id, self._trace_id)
             text = f"Something went wrong inside emonk ({type(error).__name__}), trace {self._trace_id}."
-            return await self._finish("failed", text, reason="internal_error")
+            return Ending("failed", text, "internal_error")
+        finally:
+            self.closing = True
 
-    async def _loop(self) -> Reply:
+    async def _loop(self) -> Ending:
         if self._journal.open_calls:
             await self._settle(self._journal.open_calls)
         while True:
+            self._journal.check()
             self._tally.check(self._setup.limits)
             answer = await self._ask()
             response = answer.response
@@ -117,99 +161,90 @@ class Turn:
                 case Outcome.TOOL_CALLS:
                     await self._step(answer)
                 case Outcome.COMPLETE:
-                    return await self._finish("done", response.text, answer.said())
+                    return Ending("done", response.text, events=(answer.said(),))
                 case Outcome.TRUNCATED:
                     text = response.text or "The model reached its output limit before it said anything."
-                    return await self._finish("limit", text, answer.said(), reason="max_output_tokens")
+                    return Ending("limit", text, "max_output_tokens", (answer.said(),))
                 case Outcome.BLOCKED:
                     text = f"The provider declined to answer ({response.finish_reason})."
-                    return await self._finish("failed", text, answer.said(), reason="blocked")
+                    return Ending("failed", text, "blocked", (answer.said(),))
                 case Outcome.MALFORMED | Outcome.EMPTY:
-                    await self._unusable(answer)
+                    self._unusable(answer)
 
-    async def _ask(self) -> Answer:
+    async def _ask(self) -> PricedResponse:
         model = self._setup.model
         request = ModelRequest(self._messages, tuple(self._setup.tools.values()), self._setup.instructions)
         try:
             answer = await ask(model, request, self._emit, streaming=self._streaming)
-        except BrokenOff as broken:
+        except StreamBroken as broken:
             event = Interrupted(text=broken.text, code=broken.error.code, message=broken.error.message)
-            raise TurnEnded("failed", "interrupted", f"The answer broke off: {broken.error}", event) from broken
+            text = f"The answer broke off: {broken.error}"
+            raise TurnEnded(Ending("failed", text, "interrupted", (event,))) from broken
         except EmonkError as error:
             failed = StepFailed(model=model.spec, code=error.code, message=error.message)
-            raise TurnEnded("failed", error.code, f"{model.spec} could not answer: {error}", failed) from error
+            text = f"{model.spec} could not answer: {error}"
+            raise TurnEnded(Ending("failed", text, error.code, (failed,))) from error
         self._tally.step(answer.response.usage, answer.cost)
         return answer
 
-    async def _step(self, answer: Answer) -> None:
+    async def _step(self, answer: PricedResponse) -> None:
+        """Run the calls of an answer. What is not repeatable begins and ends with its record being durable."""
         calls = answer.response.tool_calls
         repeatable = all(self._repeatable(call) for call in calls)
         self._journal.note((answer.said(),))
         if not repeatable:
-            await self._journal.append(())
+            await self._journal.flush()
         self._messages.append(answer.response.message)
-        returned = await self._dispatcher.run(calls)
-        self._journal.note(returned)
+        returned = await self._dispatcher.run(calls, self._note)
         if not repeatable:
-            await self._journal.append(())
+            await self._journal.flush()
         self._messages.append(ToolMessage(tuple(one.result for one in returned)))
         self._tally.fail(returned)
 
     async def _settle(self, calls: Sequence[ToolCall]) -> None:
-        """After a crash an idempotent call runs again; of any other the outcome is unknown."""
-        again = [call for call in calls if self._repeatable(call)]
-        settled = {one.result.call_id: one for one in await self._dispatcher.run(again)}
+        """After a crash a repeatable call runs again; of any other the outcome is unknown.
+
+        So it is for a tool that is not there any more: it may have been anything.
+        """
+        again = [call for call in calls if call.name in self._setup.tools and self._repeatable(call)]
+        settled = list(await self._dispatcher.run(again, self._note)) if again else []
         for call in calls:
-            unknown = ToolResult(call.id, call.name, OUTCOME_UNKNOWN, "outcome_unknown")
-            settled.setdefault(call.id, ToolReturned(result=unknown))
-        await self._journal.append([settled[call.id] for call in calls])
+            if call not in again:
+                settled.append(ToolReturned(result=_unknown(call)))
+                self._note(settled[-1])
+        results = {one.result.call_id: one.result for one in settled}
         last = self._messages.pop()
         if isinstance(last, ToolMessage):
-            results = (settled[old.call_id].result if old.call_id in settled else old for old in last.results)
-            self._messages.append(ToolMessage(tuple(results)))
+            self._messages.append(ToolMessage(tuple(results.get(old.call_id, old) for old in last.results)))
+        self._tally.fail(settled)
+
+    def _note(self, returned: ToolReturned) -> None:
+        self._journal.note((returned,))
 
     def _repeatable(self, call: ToolCall) -> bool:
-        """Whether running it twice does no more than running it once."""
+        """Whether running it twice does no more than running it once. What cannot run at all is."""
         tool = self._setup.tools.get(call.name)
         return tool is None or tool.idempotent
 
-    async def _unusable(self, answer: Answer) -> None:
+    def _cut_off(self, call: ToolCall, status: str) -> ToolReturned:
+        """The result of a call that is open when the turn ends."""
+        tool = self._setup.tools.get(call.name)
+        if call.id in self._dispatcher.started and (tool is None or not tool.idempotent):
+            return ToolReturned(result=_unknown(call))
+        return ToolReturned(
+            result=ToolResult(call.id, call.name, f"Not finished: the turn ended as {status}.", "not_run")
+        )
+
+    def _unusable(self, answer: PricedResponse) -> None:
         """A malformed or empty answer is asked for once more; the second one ends the turn."""
         detail = f"the provider reports {answer.response.finish_reason or 'an empty answer'}"
         failed = answer.failed("malformed_output", detail)
         if self._tally.unusable() > 1:
-            raise TurnEnded("failed", "malformed_output", f"The model gave no usable answer twice: {detail}.", failed)
-        await self._journal.append((failed,))
+            text = f"The model gave no usable answer twice: {detail}."
+            raise TurnEnded(Ending("failed", text, "malformed_output", (failed,)))
+        self._journal.note((failed,))
+        self._messages.append(unusable_note(detail))
 
-    async def _finish(self, status: ReplyStatus, text: str, *events: Event, reason: str = "") -> Reply:
-        finished = TurnFinished(
-            message_id=self.message_id,
-            status=status,
-            steps=self._tally.steps,
-            cost_usd=self._tally.cost,
-            reason=reason,
-            text="" if status == "done" else text,
-        )
-        return await self._close(status, text, (*events, finished), reason)
 
-    async def cancelled(self) -> Reply:
-        """End the turn without running it further; a reply that is durable already stands."""
-        if self._journal.reply is not None:
-            return self._journal.reply
-        event = TurnCancelled(message_id=self.message_id, steps=self._tally.steps, cost_usd=self._tally.cost)
-        return await self._close("cancelled", "Cancelled.", (event,), "cancelled")
-
-    async def _close(self, status: ReplyStatus, text: str, events: tuple[Event, ...], reason: str) -> Reply:
-        reply = Reply(
-            text=text,
-            status=status,
-            session_id=self._session_id,
-            message_id=self.message_id,
-            trace_id=self._trace_id,
-            steps=self._tally.steps,
-            cost_usd=self._tally.cost,
-            usage=self._tally.usage,
-            reason=reason,
-        )
-        await self._journal.finish(events, reply, why=f"Not finished: the turn ended as {status}.")
-        return reply
+def _unknown(call: ToolCall) -> ToolResult:
+    return ToolResult(call.id, call.name, OUTCOME_UNKNOWN, "outcome_unknown")

@@ -1,25 +1,27 @@
 """The turns of one session in this process, one after another.
 
-Callers wait for the reply to their own message; the lane claims whatever the session's inbox holds, oldest first,
-and runs it. Another process may be at work on the same session: then the lane waits for it.
+Callers wait for the reply to their own message; the queue claims whatever the session's inbox holds, oldest first,
+and runs it. Another process may be at work on the same session: then the queue waits for it.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 
-from emonk.errors import EmonkError, InfraError, StaleSession, Unavailable
+from emonk.errors import EmonkError, StaleSession, Unavailable
 from emonk.events import UserSaid
 from emonk.records import Owner, Reply, SessionKey
 from emonk.runtime.context import open_calls
-from emonk.runtime.dispatch import Emit
+from emonk.runtime.ending import CANCELLED
 from emonk.runtime.journal import Journal
-from emonk.runtime.keeper import Keeper
-from emonk.runtime.progress import MessageAccepted, TurnEvent
+from emonk.runtime.progress import Emit, MessageAccepted, TurnEvent
+from emonk.runtime.renewal import LeaseRenewal
 from emonk.runtime.turn import Setup, Turn
 from emonk.store.protocol import Claimed, Store
 
 POLL_SECONDS = 0.05
+LONGEST_POLL_SECONDS = 0.4
 
 _log = logging.getLogger("emonk.runtime")
 
@@ -41,8 +43,12 @@ class Caller:
         self._told = True
 
 
-class Lane:
-    """Runs a session's turns while there are any, then calls `on_idle`."""
+class SessionQueue:
+    """Runs a session's turns while somebody waits for them, then calls `on_idle`.
+
+    Attributes:
+        failure: why the session could not go on when it was last tried, None when it could.
+    """
 
     def __init__(
         self,
@@ -51,21 +57,25 @@ class Lane:
         *,
         store: Store,
         owner: Owner,
-        keeper: Keeper,
+        renewal: LeaseRenewal,
         on_idle: Callable[[], None],
     ) -> None:
-        self._keeper = keeper
+        self._session = session
         self._setup = setup
         self._store = store
         self._owner = owner
-        self._session = session
+        self._renewal = renewal
         self._on_idle = on_idle
         self._callers: dict[str, list[Caller]] = {}
         self._cancelled: set[str] = set()
         self._given: list[Claimed] = []
+        self._woken = asyncio.Event()
         self._task: asyncio.Task[Reply | None] | None = None
         self._turn: Turn | None = None
         self._draining = False
+        self._stopping = False
+        self._patience = POLL_SECONDS
+        self.failure: EmonkError | None = None
 
     @property
     def idle(self) -> bool:
@@ -89,6 +99,7 @@ class Lane:
         """Run what waits, beginning with a turn that is claimed already; the task's result is the last reply."""
         if claimed is not None:
             self._given.append(claimed)
+            self._woken.set()
         if self._task is None:
             self._task = asyncio.create_task(self._work())
         return self._task
@@ -103,42 +114,65 @@ class Lane:
         return self._turn is not None and self._turn.message_id == message_id
 
     def cancel(self, message_id: str | None = None) -> bool:
-        """End the turn that runs; with a `message_id`, end that one, at the latest when its turn comes."""
+        """End the turn that runs; with a `message_id`, end that one, at the latest when its turn comes.
+
+        False when there is nothing to end, or when it is ending already.
+        """
         if self._turn is not None and self._task is not None and message_id in (None, self._turn.message_id):
-            return self._task.cancel()
-        next_id = message_id or (self._given[0].item.message_id if self._given else None)
-        if next_id is not None:
-            self._cancelled.add(next_id)
-        return next_id is not None
+            return not self._turn.closing and self._task.cancel()
+        waiting = message_id or (self._given[0].item.message_id if self._given else None)
+        if waiting is not None:
+            self._cancelled.add(waiting)
+        return waiting is not None
 
     async def abandon(self) -> None:
-        """Stop at once and leave everything to be resumed."""
-        if self._turn is not None:
-            self._turn.abandoned = True
-        if self._task is not None:
+        """Stop, and leave everything that has not ended to be resumed."""
+        self._stopping = True
+        if self._task is None:
+            return
+        if self._turn is None:
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        elif not self._turn.closing:
+            self._turn.abandoned = True
+            self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
 
     async def _work(self) -> Reply | None:
-        reply = None
+        reply: Reply | None = None
+        self.failure = None
         try:
-            while True:
+            while not self._stopping:
                 claimed = self._given.pop(0) if self._given else await self._store.claim(self._session, self._owner)
                 if claimed is not None:
+                    self._patience = POLL_SECONDS
                     reply = await self._run(claimed) or reply
                     if not self._callers and not self._given and not self._draining:
-                        return reply
+                        break
                 elif not await self._wait_for_others():
-                    return reply
+                    break
         except EmonkError as error:
-            _log.error("session %s cannot go on: %s", self._session.session_id, error)
+            _log.warning("session %s cannot go on: %s", self._session.session_id, error)
             self._fail(error)
-            return reply
+        except Exception as error:  # noqa: BLE001 - logged, and told to all who wait
+            _log.exception("session %s cannot go on", self._session.session_id)
+            self._fail(
+                Unavailable(f"something went wrong inside emonk ({type(error).__name__})", code="internal_error")
+            )
         finally:
+            self._rest()
+        return reply
+
+    def _rest(self) -> None:
+        """The task ends. What was handed over meanwhile starts another one."""
+        self._task = None
+        self._draining = False
+        if self._stopping:
             self._fail(Unavailable("the agent stopped", hint="the message is kept: ask again with its message_id"))
-            self._task = None
-            self._draining = False
-            self._on_idle()
+        elif self._given:
+            self.start()
+            return
+        self._cancelled.clear()
+        self._on_idle()
 
     async def _run(self, claimed: Claimed) -> Reply | None:
         item = claimed.item
@@ -153,19 +187,19 @@ class Lane:
                     caller.watch(event)
 
         watched = any(caller.watch for caller in callers)
-        self._turn = Turn(self._setup, claimed, journal, emit=emit, streaming=watched)
-        self._keeper.hold(journal, self.cancel)
         try:
+            self._turn = Turn(self._setup, claimed, journal, emit=emit, streaming=watched)
+            self._renewal.hold(journal, partial(self.cancel, item.message_id))
             cancelled = item.message_id in self._cancelled
-            reply = await (self._turn.cancelled() if cancelled else self._turn.run())
+            reply = await (self._turn.finish(CANCELLED) if cancelled else self._turn.run())
         except StaleSession:
             return None  # another writer took the session over and will run the message
-        except InfraError:
+        except Exception:
             await self._give_back(journal)
             raise
         finally:
             self._turn = None
-            self._keeper.let_go(journal)
+            self._renewal.let_go(journal)
             self._cancelled.discard(item.message_id)
         self._resolve(item.message_id, reply)
         return reply
@@ -173,7 +207,7 @@ class Lane:
     async def _give_back(self, journal: Journal) -> None:
         try:
             await journal.release()
-        except InfraError as error:
+        except EmonkError as error:
             _log.warning("the lease of session %s ends by its expiry: %s", self._session.session_id, error)
 
     async def _wait_for_others(self) -> bool:
@@ -182,10 +216,21 @@ class Lane:
             reply = await self._store.reply(self._session, message_id)
             if reply is not None:
                 self._resolve(message_id, reply)
-        if not self._callers and not self._given:
-            return False
-        await self._setup.clock.sleep(POLL_SECONDS)
-        return True
+        if self._callers and not self._given:
+            await self._nap()
+        return bool(self._callers or self._given)
+
+    async def _nap(self) -> None:
+        """Until a turn is handed over, or for a while: the longer it lasts, the more seldom the store is asked."""
+        self._woken.clear()
+        woken = asyncio.ensure_future(self._woken.wait())
+        alarm = asyncio.ensure_future(self._setup.clock.sleep(self._patience))
+        try:
+            await asyncio.wait({woken, alarm}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            woken.cancel()
+            alarm.cancel()
+        self._patience = min(2 * self._patience, LONGEST_POLL_SECONDS)
 
     def _resolve(self, message_id: str, reply: Reply) -> None:
         for caller in self._callers.pop(message_id, ()):
@@ -193,6 +238,7 @@ class Lane:
                 caller.reply.set_result(reply)
 
     def _fail(self, error: EmonkError) -> None:
+        self.failure = error
         callers = [caller for waiting in self._callers.values() for caller in waiting]
         self._callers.clear()
         for caller in callers:

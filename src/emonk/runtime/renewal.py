@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 
 from emonk.clock import Clock
-from emonk.errors import InfraError, StaleSession
+from emonk.errors import EmonkError, StaleSession
 from emonk.runtime.journal import Journal
 from emonk.store.protocol import LEASE_SECONDS
 
@@ -14,7 +14,7 @@ RENEW_SECONDS = LEASE_SECONDS / 3
 _log = logging.getLogger("emonk.runtime")
 
 
-class Keeper:
+class LeaseRenewal:
     """Renews the leases of all running turns, every third of a lease; one task for all of them."""
 
     def __init__(self, clock: Clock) -> None:
@@ -26,7 +26,7 @@ class Keeper:
         """Renew this lease until it is let go; `lost` is called when somebody else has it."""
         self._held[journal] = lost
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._renew())
+            self._task = asyncio.create_task(self._renew_all())
 
     def let_go(self, journal: Journal) -> None:
         """The turn is over."""
@@ -37,17 +37,20 @@ class Keeper:
         if self._task is not None:
             self._task.cancel()
 
-    async def _renew(self) -> None:
+    async def _renew_all(self) -> None:
         while True:
             await self._clock.sleep(RENEW_SECONDS)
             if not self._held:
                 return
-            for journal, lost in list(self._held.items()):
-                try:
-                    await journal.renew()
-                except StaleSession:
-                    self._held.pop(journal, None)
-                    lost()
-                except InfraError as error:
-                    # Two thirds of the lease are left, so there is another try before it ends.
-                    _log.warning("a lease was not renewed: %s", error)
+            await asyncio.gather(*(self._renew(journal) for journal in list(self._held)))
+
+    async def _renew(self, journal: Journal) -> None:
+        try:
+            await journal.renew()
+        except StaleSession:
+            lost = self._held.pop(journal, None)
+            if lost is not None:  # else the turn ended while its lease was being renewed
+                lost()
+        except EmonkError as error:
+            # Two thirds of the lease are left, so there is another try before it ends.
+            _log.warning("a lease was not renewed: %s", error)

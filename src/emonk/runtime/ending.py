@@ -1,0 +1,32 @@
+"""How a turn ends."""
+
+import msgspec
+
+from emonk.events import Event, ModelSaid
+from emonk.records import ReplyStatus
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """What the reply will say, and which events still belong into the log before it."""
+
+    status: ReplyStatus
+    text: str
+    reason: str = ""
+    events: tuple[Event, ...] = ()
+
+    @property
+    def own_text(self) -> str:
+        """The text, unless an answer of the model among the events says it already."""
+        said = any(isinstance(event, ModelSaid) and event.message.text == self.text for event in self.events)
+        return "" if said else self.text
+
+
+class TurnEnded(Exception):
+    """The turn is over without an answer of the model."""
+
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(ending.text)
+        self.ending = ending
+
+
+CANCELLED = Ending("cancelled", "Cancelled.", "cancelled")
