@@ -10,12 +10,14 @@ import pytest
 
 from emonk.clock import SYSTEM_CLOCK
 from emonk.errors import EmonkError, InvalidConfig, StaleSession, Unavailable
+from emonk.events import Event, decode
+from emonk.store import sqlite_log
 from emonk.store.connect import connect
 from emonk.store.owners import enlist
 from emonk.store.protocol import Append
 from emonk.store.sqlite import SqliteFile, SqliteStore
 from emonk.store.sqlite_file import open_reader, open_writer
-from emonk.testing.store_conformance.rig import SESSION, accept_and_claim, message, note
+from emonk.testing.store_conformance.rig import SESSION, accept_and_claim, finish, message, note
 
 NOBODY = 65534
 
@@ -303,6 +305,42 @@ def test_turn_granted_to_a_cancelled_caller_is_given_back(tmp_path: Path) -> Non
         claimed = await store.claim(SESSION, enlist())
         assert claimed is not None
         assert (claimed.resumed, claimed.lease.fence) == (True, 3)
+
+    with_store(tmp_path / "store.db", use)
+
+
+def test_log_is_decoded_while_others_may_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "store.db"
+    decoded: list[Event] = []
+
+    def decode_unlocked(data: bytes) -> Event:
+        other = sqlite3.connect(path, timeout=0)
+        other.execute("BEGIN IMMEDIATE")
+        other.close()
+        decoded.append(decode(data))
+        return decoded[-1]
+
+    async def use(_file: SqliteFile, store: SqliteStore) -> None:
+        await finish(store, await accept_and_claim(store, message("hello", message_id="a"), enlist()), note("a"))
+        monkeypatch.setattr(sqlite_log, "decode", decode_unlocked)
+        claimed = await accept_and_claim(store, message("again", message_id="b"), enlist())
+        assert [logged.event for logged in claimed.events] == decoded
+        assert len(decoded) == 3
+
+    with_store(path, use)
+
+
+def test_turn_whose_log_cannot_be_read_is_given_back(tmp_path: Path) -> None:
+    async def use(file: SqliteFile, store: SqliteStore) -> None:
+        await finish(store, await accept_and_claim(store, message("hello", message_id="a"), enlist()), note("a"))
+        with sqlite3.connect(file.path) as connection:
+            connection.execute("UPDATE events SET data = x'7b' WHERE place & 1 = 0")
+        connection.close()
+        for owner in (enlist(), enlist()):
+            with pytest.raises(InvalidConfig, match="Event 2 of session s1 cannot be read"):
+                await store.accept(message("again", message_id="b"), owner=owner)
+        with pytest.raises(InvalidConfig, match="Event 2 of session s1 cannot be read"):
+            await store.claim(SESSION, enlist())
 
     with_store(tmp_path / "store.db", use)
 

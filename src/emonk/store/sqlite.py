@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from emonk.clock import Clock, timestamp
-from emonk.errors import EmonkError, Unavailable
+from emonk.errors import EmonkError, InvalidConfig, Unavailable
 from emonk.events import InboxItem, Logged, encode
 from emonk.records import Lease, Owner, Reply, SessionKey
 from emonk.store import sqlite_inbox, sqlite_listing, sqlite_log
 from emonk.store.protocol import Accepted, Claimed, Operation, SessionInfo
 from emonk.store.sqlite_file import BUSY_SECONDS, explain, open_reader, open_writer
+from emonk.store.sqlite_inbox import Granted
 from emonk.store.writer import TransactionThread, Work
 
 T = TypeVar("T")
@@ -69,23 +70,25 @@ class SqliteStore:
         data, clock = encode(item.event), self._clock
         granted: list[Lease] = []
 
-        def work(connection: sqlite3.Connection) -> Accepted:
-            accepted = sqlite_inbox.accept(connection, item, data, owner, timestamp(clock))
-            granted[:] = [accepted.claimed.lease] if accepted.claimed else []
-            return accepted
+        def work(connection: sqlite3.Connection) -> tuple[Accepted, Granted | None]:
+            accepted, grant = sqlite_inbox.accept(connection, item, data, owner, timestamp(clock))
+            granted[:] = [grant.lease] if grant else []
+            return accepted, grant
 
-        return await self._claiming(work, granted)
+        accepted, grant = await self._claiming(work, granted)
+        return accepted if grant is None else Accepted(accepted.state, claimed=self._claimed(grant))
 
     async def claim(self, session: SessionKey, owner: Owner) -> Claimed | None:
         clock = self._clock
         granted: list[Lease] = []
 
-        def work(connection: sqlite3.Connection) -> Claimed | None:
-            claimed = sqlite_inbox.claim(connection, session, owner, timestamp(clock))
-            granted[:] = [claimed.lease] if claimed else []
-            return claimed
+        def work(connection: sqlite3.Connection) -> Granted | None:
+            grant = sqlite_inbox.claim(connection, session, owner, timestamp(clock))
+            granted[:] = [grant.lease] if grant else []
+            return grant
 
-        return await self._claiming(work, granted)
+        grant = await self._claiming(work, granted)
+        return None if grant is None else self._claimed(grant)
 
     def commit(self, operations: Sequence[Operation], *, fence: Lease, expected_revision: int) -> asyncio.Future[int]:
         made, clock = sqlite_log.change(operations, expected_revision), self._clock
@@ -107,7 +110,7 @@ class SqliteStore:
     async def read(self, session: SessionKey, *, after: int = 0, limit: int | None = None) -> list[Logged]:
         def work(connection: sqlite3.Connection) -> list[Logged]:
             row = sqlite_log.find(connection, session)
-            return [] if row is None else sqlite_log.read(connection, row, after, limit)
+            return [] if row is None else sqlite_log.decoded(session, sqlite_log.read(connection, row, after, limit))
 
         return await self._read(work)
 
@@ -152,6 +155,14 @@ class SqliteStore:
             return await answer
         except asyncio.CancelledError:
             self._give_back(granted)
+            raise
+
+    def _claimed(self, grant: Granted) -> Claimed:
+        """Who cannot read the log cannot use the lease either."""
+        try:
+            return grant.claimed()
+        except InvalidConfig:
+            self._give_back([grant.lease])
             raise
 
     def _give_back(self, granted: list[Lease]) -> None:

@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from emonk.events import Event, InboxItem, Logged, UserSaid
+from emonk.events import Event, InboxItem, UserSaid, decode
 from emonk.messages import Text
 from emonk.records import Lease, Owner, Reply, SessionKey
 from emonk.store.owners import is_dead
 from emonk.store.protocol import INBOX_LIMIT, Accepted, Claimed
-from emonk.store.sqlite_log import LEASE_MICROSECONDS, SessionRow, append, find, read
+from emonk.store.sqlite_log import LEASE_MICROSECONDS, Row, SessionRow, append, decoded, find, read
 
 TITLE_LENGTH = 80
 _owner_encoder = msgspec.json.Encoder()
@@ -46,7 +46,36 @@ class _Next(NamedTuple):
     revision: int | None
 
 
-def accept(connection: sqlite3.Connection, item: InboxItem, data: bytes, owner: Owner | None, now: int) -> Accepted:
+class Granted(NamedTuple):
+    """A turn with the log that it starts from, which may be long: it is decoded after the transaction.
+
+    `begun` is the revision of the item's event; it is `covered` when a summary reaches beyond it.
+    """
+
+    lease: Lease
+    item: _Next
+    begun: int
+    revision: int
+    log: list[Row]
+    covered: list[Row]
+    resumed: bool
+
+    def claimed(self) -> Claimed:
+        """What the owner gets.
+
+        Raises:
+            InvalidConfig: an event cannot be read.
+        """
+        session, item = self.lease.session, self.item
+        events = decoded(session, self.log)
+        asked = decoded(session, self.covered)[0] if self.covered else events[self.begun - events[0].revision]
+        kept = InboxItem(session, item.message_id, item.user_id, asked.event, item.accepted_at)
+        return Claimed(self.lease, kept, self.revision, tuple(events), self.resumed)
+
+
+def accept(
+    connection: sqlite3.Connection, item: InboxItem, data: bytes, owner: Owner | None, now: int
+) -> tuple[Accepted, Granted | None]:
     """Put the item, encoded as `data`, into the inbox; see `Store.accept`."""
     row = find(connection, item.session)
     unfinished = 0
@@ -57,18 +86,18 @@ def accept(connection: sqlite3.Connection, item: InboxItem, data: bytes, owner: 
         if earlier is not None:
             return _repeated(connection, row, earlier, owner, now)
         if unfinished - taken >= INBOX_LIMIT:
-            return Accepted("full")
+            return Accepted("full"), None
     connection.execute(_JOIN, (row.number, item.user_id))
     kept = _Next(0, item.message_id, item.user_id, now, data, None)
     if owner is None or unfinished or not _available(row, now):
         _put(connection, row.number, kept, None)
-        return Accepted("new")
+        return Accepted("new"), None
     _put(connection, row.number, kept, row.revision + 1)
     append(connection, row.number, row.revision, (data,), now)
-    return Accepted("new", claimed=_grant(connection, row, kept, owner, now))
+    return Accepted("new"), _grant(connection, row, kept, owner, now)
 
 
-def claim(connection: sqlite3.Connection, session: SessionKey, owner: Owner, now: int) -> Claimed | None:
+def claim(connection: sqlite3.Connection, session: SessionKey, owner: Owner, now: int) -> Granted | None:
     """Give the owner the next turn; see `Store.claim`."""
     row = find(connection, session)
     if row is None or not _available(row, now):
@@ -113,14 +142,16 @@ def _put(connection: sqlite3.Connection, session: int, item: _Next, revision: in
     connection.execute(_PUT, (session, item.message_id, item.user_id, item.accepted_at, event, revision))
 
 
-def _repeated(connection: sqlite3.Connection, row: SessionRow, number: int, owner: Owner | None, now: int) -> Accepted:
+def _repeated(
+    connection: sqlite3.Connection, row: SessionRow, number: int, owner: Owner | None, now: int
+) -> tuple[Accepted, Granted | None]:
     (stored,) = connection.execute(_REPLY, (number,)).fetchone()
     if stored is not None:
-        return Accepted("repeated", _reply_decoder.decode(stored))
+        return Accepted("repeated", _reply_decoder.decode(stored)), None
     item = _next(connection, row.number)
     if owner is None or item is None or item.number != number or not _available(row, now):
-        return Accepted("repeated")
-    return Accepted("repeated", claimed=_take(connection, row, item, owner, now))
+        return Accepted("repeated"), None
+    return Accepted("repeated"), _take(connection, row, item, owner, now)
 
 
 def _next(connection: sqlite3.Connection, session: int) -> _Next | None:
@@ -137,29 +168,22 @@ def _lapsed(owner: bytes | None, expires: int, now: int) -> bool:
     return owner is None or expires <= now or is_dead(_owner_decoder.decode(owner))
 
 
-def _take(connection: sqlite3.Connection, row: SessionRow, item: _Next, owner: Owner, now: int) -> Claimed:
+def _take(connection: sqlite3.Connection, row: SessionRow, item: _Next, owner: Owner, now: int) -> Granted:
     if item.event is not None:
         append(connection, row.number, row.revision, (item.event,), now)
         connection.execute(_TAKE, (row.revision + 1, item.number))
     return _grant(connection, row, item, owner, now)
 
 
-def _grant(connection: sqlite3.Connection, row: SessionRow, item: _Next, owner: Owner, now: int) -> Claimed:
+def _grant(connection: sqlite3.Connection, row: SessionRow, item: _Next, owner: Owner, now: int) -> Granted:
     """The lease, with the log as it is now that the item's event is in it."""
     resumed = item.revision is not None
     begun = item.revision or row.revision + 1
-    logged = read(connection, row, row.cutoff)
-    event = _event_at(connection, row, begun, logged)
     lease = Lease(row.session, owner, row.fence + 1, now + LEASE_MICROSECONDS)
-    revision, title = max(row.revision, begun), row.title or title_of(event)
+    revision = max(row.revision, begun)
+    title = row.title or ("" if item.event is None else title_of(decode(item.event)))
     values = (revision, lease.fence, _owner_encoder.encode(owner), lease.expires, not resumed, title, now, row.number)
     connection.execute(_TAKEN, values)
-    kept = InboxItem(row.session, item.message_id, item.user_id, event, item.accepted_at)
-    return Claimed(lease, kept, revision, tuple(logged), resumed)
-
-
-def _event_at(connection: sqlite3.Connection, row: SessionRow, revision: int, logged: list[Logged]) -> Event:
-    """A summary may have covered the event of a turn that is still running."""
-    if revision > row.cutoff:
-        return logged[revision - row.cutoff - 1].event
-    return read(connection, row, revision - 1, 1)[0].event
+    log = read(connection, row, row.cutoff)
+    covered = [] if begun > row.cutoff else read(connection, row, begun - 1, 1)
+    return Granted(lease, item, begun, revision, log, covered, resumed)

@@ -19,7 +19,8 @@ _json = msgspec.json.Encoder()
 _FIND = """SELECT number, revision, cutoff, fence, owner, expires, title FROM sessions
     WHERE agent = ? AND session_id = ?"""
 _APPEND = "INSERT INTO events (place, at, data) VALUES (?, ?, ?)"
-_READ = "SELECT place, at, data FROM events WHERE place > ? AND place < ? ORDER BY place LIMIT ?"
+_READ = """SELECT place - ?1, at, data FROM events WHERE place > ?1 + ?2 AND place < ?1 + ?3
+    ORDER BY place LIMIT ?4"""
 _ADVANCE = """UPDATE sessions SET revision = ?, cutoff = ifnull(?, cutoff), owner = iif(?, NULL, owner)
     WHERE agent = ? AND session_id = ? AND fence = ? AND revision = ? AND owner IS NOT NULL
     RETURNING number"""
@@ -43,6 +44,10 @@ class SessionRow(NamedTuple):
     owner: bytes | None
     expires: int
     title: str
+
+
+Row = tuple[int, int, bytes]
+"""An event as it lies in the log: revision, time and encoded."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -127,11 +132,19 @@ def release(connection: sqlite3.Connection, lease: Lease) -> None:
     connection.execute(_RELEASE, values)
 
 
-def read(connection: sqlite3.Connection, row: SessionRow, after: int, limit: int | None = None) -> list[Logged]:
-    """The session's log from the revision after `after`."""
-    start = row.number * _REVISIONS
-    rows = connection.execute(_READ, (start + after, start + _REVISIONS, -1 if limit is None else limit))
-    return [_logged(row.session, place - start, at, data) for place, at, data in rows]
+def read(connection: sqlite3.Connection, row: SessionRow, after: int, limit: int | None = None) -> list[Row]:
+    """The session's log from the revision after `after`, to be decoded where nobody waits for the transaction."""
+    values = (row.number * _REVISIONS, after, _REVISIONS, -1 if limit is None else limit)
+    return connection.execute(_READ, values).fetchall()
+
+
+def decoded(session: SessionKey, rows: Iterable[Row]) -> list[Logged]:
+    """The events of the rows.
+
+    Raises:
+        InvalidConfig: one of them cannot be read.
+    """
+    return [_logged(session, *row) for row in rows]
 
 
 def _logged(session: SessionKey, revision: int, at: int, data: bytes) -> Logged:
