@@ -1,11 +1,14 @@
 """A whole review: its frame, its ledger, its ids, its end."""
 
+import ast
 import asyncio
 import itertools
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from emonk.agents.jr_engineer.review.background import review_in_thread
@@ -52,6 +55,32 @@ def test_the_ledger_has_every_file_and_every_check(repo: Repo) -> None:
     assert reasons["logo.png", "missing-tests"] == ("skipped", "binary")
     assert reasons["new.py", "ruff"] == ("findings", "")
     assert reasons["tests/test_a.py", "missing-tests"] == ("skipped", "a test")
+
+
+def test_reviews_at_the_same_time_all_see_everything(repo: Repo) -> None:
+    deep = "x = " + "(" * 80 + "1" + ")" * 80 + "\ny = " + "-" * 80 + "1\n"
+    functions = "".join(f"def f{number}():\n    return {{{number}: [{number}]}}\n" for number in range(100))
+    repo.commit({"a.txt": ""})
+    repo.commit({f"part{number}.py": deep + functions for number in range(6)})
+    with ThreadPoolExecutor(4) as pool:
+        finished = [pool.submit(review, repo.path).result for _ in range(4)]
+    assert [one().summary.complete for one in finished] == [True] * 4
+    assert len({msgspec.json.encode([one().findings, one().ledger]) for one in finished}) == 1
+
+
+def test_a_parser_that_fails_makes_the_review_incomplete(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_text: str) -> ast.Module:
+        raise SystemError("AST constructor recursion depth mismatch (before=63, after=66)")
+
+    repo.commit({"a.txt": ""})
+    repo.commit({"a.py": "def f():\n    return [1]\n"})
+    with monkeypatch.context() as broken:
+        broken.setattr(ast, "parse", fail)
+        finished = review(repo.path)
+    rows = {row.check: row for row in finished.ledger}
+    assert rows["missing-tests"].status == rows["docs-gaps"].status == "failed"
+    assert "recursion depth mismatch" in rows["docs-gaps"].reason
+    assert not finished.summary.complete
 
 
 def test_a_file_too_large_to_analyse_makes_the_review_incomplete(repo: Repo) -> None:

@@ -23,7 +23,8 @@ _ASIDE = {"docs", "doc", "docs_src", "examples", "example", "benchmarks", "bench
 _BORROWED = {"vendor", "_vendor", "third_party", "migrations", "site-packages", "node_modules"}
 _PROJECT = {"setup.py", "conf.py", "noxfile.py", "tasks.py", "fabfile.py", "manage.py"}
 _TEST_CODE = {".py", ".pyi", ".sh", ".robot", ".feature", ".ipynb", ".yaml", ".yml", ".toml", ".json"}
-_warnings_lock = threading.Lock()
+_parsing = threading.Lock()
+"""Warnings are the process's own, and CPython 3.11 counts the depth of all trees that are being built in one place."""
 
 
 class Source:
@@ -160,10 +161,10 @@ def is_library(path: str) -> bool:
 def parse(text: str) -> ast.Module | str:
     """The syntax tree, or why this Python cannot build one."""
     try:
-        with _warnings_lock, warnings.catch_warnings():
+        with _parsing, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return ast.parse(text.removeprefix("\ufeff"))
     except SyntaxError as error:
         return f"line {error.lineno}: {error.msg}" if error.lineno else str(error.msg)
-    except (ValueError, RecursionError, MemoryError) as error:
+    except (ValueError, RecursionError, MemoryError, SystemError) as error:
         return str(error) or type(error).__name__
