@@ -49,3 +49,5 @@ async def read_json(request: Request, shape: type[T]) -> T:
         raise ProblemError(422, "invalid_request", str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProblemError(400, "not_json", f"the request's body is not JSON: {error}") from error
+    except RecursionError as error:
+        raise ProblemError(400, "not_json", "the request's body is nested too deep") from error
