@@ -267,3 +267,12 @@ def test_the_example_files_are_read_as_they_are(project: Path) -> None:
     for example in examples:
         document = load(example, dict[str, dict[str, object]], env={"VERTEX_AI_PROJECT_ID": "p"})
         assert str(document["agent"]["name"]).endswith("-agent")
+
+
+def test_a_pipe_or_a_device_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "agent.yaml"
+    os.mkfifo(pipe)
+    link = tmp_path / "link.yaml"
+    link.symlink_to(pipe)
+    for path in (pipe, link, Path("/dev/zero")):
+        assert said(path) == ": is no regular file (a pipe or a device is not read)"

@@ -31,6 +31,8 @@ def load(path: Path, schema: type[T], *, env: Mapping[str, str] | None = None) -
 
 def _text(path: Path) -> str:
     try:
+        if not (path.is_file() or path.is_dir()) and path.exists():
+            raise InvalidConfig(f"{path}: is no regular file", hint="a pipe or a device is not read")
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
