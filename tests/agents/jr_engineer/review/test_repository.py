@@ -213,3 +213,17 @@ def test_replacement_refs_do_not_show_another_commit(repo: Repo) -> None:
     guilty = repo.commit({"a.py": "import os\n"})
     repo.git("replace", guilty, innocent)
     assert [finding.rule for finding in review(repo.path, base=innocent, head=guilty).findings] == ["F401"]
+
+
+def test_replacement_refs_and_grafts_do_not_change_what_a_revision_means(repo: Repo) -> None:
+    before = repo.commit({"a.py": "x = 1\n"})
+    guilty = repo.commit({"a.py": "import os\n"})
+    later = repo.git("commit-tree", f"{guilty}^{{tree}}", "-p", guilty, "-m", "later").decode().strip()
+    decoy = repo.git("commit-tree", f"{guilty}^{{tree}}", "-p", later, "-m", "decoy").decode().strip()
+    repo.git("replace", guilty, decoy)
+    finished = review(repo.path, base="HEAD~1")
+    assert (finished.summary.base, [finding.rule for finding in finished.findings]) == (before, ["F401"])
+    repo.git("replace", "--delete", guilty)
+    (repo.path / ".git" / "info").mkdir(exist_ok=True)
+    (repo.path / ".git" / "info" / "grafts").write_text(f"{guilty} {later}\n{later} {before}\n")
+    assert review(repo.path, base="HEAD~1").summary.base == before

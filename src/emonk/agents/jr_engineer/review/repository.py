@@ -19,7 +19,16 @@ from emonk.errors import ConfigError, InfraError, InvalidConfig
 
 _BIG = 16 * 1024 * 1024
 """Bytes above which git does not look for lines, so that one file cannot take all memory."""
-_QUIET = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C"}
+_NO_FILE = f"{os.devnull}/none"
+"""There can be none, and git says nothing about it; the null device itself would bring a hint about grafts."""
+_QUIET = {
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_GRAFT_FILE": _NO_FILE,
+    "LC_ALL": "C",
+}
 _GUARDS = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "protocol.allow=never", "--no-pager")
 
 
