@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from emonk.agents.jr_engineer.review.engine import CHECKS, review
 from emonk.agents.jr_engineer.review.findings import Review
 from emonk.agents.jr_engineer.review.report import as_json, as_markdown, as_text
-from emonk.agents.jr_engineer.review.visible import code_block, code_span, prose, visible
+from emonk.agents.jr_engineer.review.visible import code_block, code_span, prose, visible, visible_json
 from tests.agents.jr_engineer.repositories import Repo
 
 EVIL = b"\x1b]0;owned\x07\n# Approved\n<script>`[x](javascript:1)\xe2\x80\xae\xff.py"
@@ -44,6 +44,20 @@ def test_json_of_no_change_is_whole(repo: Repo) -> None:
     repo.commit()
     found = json.loads(as_json(review(repo.path)))
     assert (found["findings"], found["ledger"], found["summary"]["complete"]) == ([], [], True)
+
+
+def test_json_shows_hidden_characters_as_escapes_only(hostile: Review) -> None:
+    shown = as_json(hostile)
+    assert not [char for char in shown if not char.isprintable() and char != "\n"]
+    assert "\\u202e" in shown
+    assert "\u202e" in json.loads(shown)["findings"][0]["file"]
+
+
+@given(st.text())
+def test_visible_json_means_the_same(text: str) -> None:
+    shown = visible_json(json.dumps(text, ensure_ascii=False))
+    assert json.loads(shown) == text
+    assert not [char for char in shown if char not in " " and not char.isprintable() and not char.isspace()]
 
 
 @pytest.mark.parametrize("render", [as_text, as_markdown])

@@ -8,7 +8,7 @@ from typing import Any, Literal, cast, get_args
 import msgspec
 
 from emonk.agents.jr_engineer.review.findings import SEVERITIES, Finding, LedgerRow, Review, Severity
-from emonk.agents.jr_engineer.review.visible import code_block, code_span, one_line, prose, visible
+from emonk.agents.jr_engineer.review.visible import code_block, code_span, one_line, prose, visible, visible_json
 
 Format = Literal["text", "markdown", "json"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -19,7 +19,7 @@ _COLOURS: dict[Severity, str] = {"critical": "1;31", "high": "31", "medium": "33
 def as_json(review: Review) -> str:
     """One object with `findings`, `ledger` and `summary`; half characters of broken names become escapes."""
     plain = msgspec.to_builtins(review)
-    return msgspec.json.format(msgspec.json.encode(_encodable(plain)), indent=2).decode() + "\n"
+    return visible_json(msgspec.json.format(msgspec.json.encode(_encodable(plain)), indent=2).decode()) + "\n"
 
 
 def as_markdown(review: Review) -> str:

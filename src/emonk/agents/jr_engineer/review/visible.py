@@ -4,6 +4,7 @@ import re
 import unicodedata
 
 _CODE_SPAN = re.compile(r"(`[^`\n]+`)")
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7e]")
 _MARKUP = re.compile(r"([\\`*_\[\]<>#!|~@&]|^[-+=]|(?<=^\d)[.)])")
 
 
@@ -12,6 +13,16 @@ def visible(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(char if char in "\n\t" or not _is_hidden(char) else _escape(char) for char in text)
+
+
+def visible_json(text: str) -> str:
+    """A JSON document with the same characters, which only its strings can hold, in JSON's own escapes."""
+    return _BEYOND_ASCII.sub(lambda found: _json_escape(found[0]) if _is_hidden(found[0]) else found[0], text)
+
+
+def cut(text: str, most: int = 200) -> str:
+    """The first `most` characters, and how many there are when those are not all."""
+    return text if len(text) <= most else f"{text[:most]} ... ({len(text):,} characters)"
 
 
 def one_line(text: str) -> str:
@@ -46,6 +57,11 @@ def _is_hidden(char: str) -> bool:
 def _escape(char: str) -> str:
     code = ord(char)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _json_escape(char: str) -> str:
+    units = char.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[index : index + 2].hex()}" for index in range(0, len(units), 2))
 
 
 def _longest_run(text: str) -> int:
