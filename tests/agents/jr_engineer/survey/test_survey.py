@@ -41,6 +41,17 @@ def test_links_lead_nowhere(tmp_path: Path) -> None:
     assert survey(tmp_path / "code").files == 0
 
 
+def test_a_folder_that_became_a_link_leads_nowhere(repo: Repo, tmp_path: Path) -> None:
+    repo.commit({"d/pyproject.toml": "x = 1\n", "a.py": "x = 1\n"})
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "pyproject.toml").write_text('[project.scripts]\nsecret = "very.secret:main"\n')
+    repo.write({"d/pyproject.toml": None})
+    (repo.path / "d").rmdir()
+    (repo.path / "d").symlink_to(tmp_path / "elsewhere")
+    found = survey(repo.path)
+    assert ([item.path for item in found.largest], found.entry_points) == (["a.py"], [])
+
+
 def test_too_many_files_are_cut_and_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "MOST_FILES", 3)
     for number in range(5):

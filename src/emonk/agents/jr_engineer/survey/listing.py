@@ -1,7 +1,8 @@
 """The files of a code base: what git tracks, or what a bounded walk finds."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -28,18 +29,25 @@ class Listing(msgspec.Struct, frozen=True):
 
 
 def list_files(directory: Path) -> Listing:
-    """Regular files only: no symbolic link leads out of the directory."""
+    """Regular files only: no symbolic link, not even that of a folder on the way, leads out of the directory."""
     tracked = _tracked(directory)
     candidates = _walk(directory) if tracked is None else iter(tracked)
+    root = directory.resolve()
+    real: Callable[[Path], bool] = cache(_is_real)
     paths: list[str] = []
     for path in candidates:
-        full = directory / path
-        if full.is_symlink() or not full.is_file():
+        full = root / path
+        if not real(full.parent) or full.is_symlink() or not full.is_file():
             continue
         if len(paths) == MOST_FILES:
             return Listing(paths, tracked is not None, cut=True)
         paths.append(path)
     return Listing(paths, tracked is not None, cut=False)
+
+
+def _is_real(folder: Path) -> bool:
+    """Whether no symbolic link leads there; git's index may name folders that have become links since."""
+    return folder.resolve() == folder
 
 
 def _tracked(directory: Path) -> list[str] | None:
