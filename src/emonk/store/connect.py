@@ -18,6 +18,9 @@ _HINT = "write sqlite:///relative.db or sqlite:////absolute.db"
 
 _lock = threading.Lock()
 _open: "dict[Path, _Shared]" = {}
+_inherited: set[Path] = set()
+"""Open in the process that this one was forked from. SQLite takes the parent's locks for its own here, and would lose
+what was acknowledged: https://www.sqlite.org/howtocorrupt.html, section 2.6."""
 
 
 class _Shared:
@@ -36,7 +39,8 @@ async def connect(url: str, *, clock: Clock = SYSTEM_CLOCK) -> Store:
     Close what you get; the last one to do so closes the file.
 
     Raises:
-        InvalidConfig: the URL or the file cannot be used, or the file is open with another clock.
+        InvalidConfig: the URL or the file cannot be used, or the file is open with another clock,
+            or was open when this process was forked from another.
         Unavailable: another process keeps it locked.
     """
     from emonk.store.sqlite import SqliteStore  # noqa: PLC0415 - sqlite3 only once a store is opened
@@ -92,6 +96,11 @@ def _hold(path: Path, clock: Clock) -> _Shared:
     from emonk.store.sqlite import SqliteFile  # noqa: PLC0415 - sqlite3 only once a store is opened
 
     with _lock:
+        if path in _inherited:
+            raise InvalidConfig(
+                f"{path} was open when this process was forked, so it cannot be used here",
+                hint="open stores after the fork, or start processes with the method spawn",
+            )
         shared = _open.get(path)
         if shared is None:
             shared = _open[path] = _Shared(SqliteFile(path, clock))
@@ -109,3 +118,17 @@ def _let_go(path: Path, shared: _Shared) -> bool:
         if _open.get(path) is shared:
             del _open[path]
         return True
+
+
+def _after_fork_in_child() -> None:
+    """The threads of the open files, and who might hold the lock, are in the parent only."""
+    global _lock  # noqa: PLW0603  a lock that another thread held at the fork is never released here
+    _lock = threading.Lock()
+    _inherited.update(_open)
+    for shared in _open.values():
+        shared.file.abandon()
+    _open.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

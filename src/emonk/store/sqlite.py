@@ -48,6 +48,11 @@ class SqliteFile:
         """Wait until the file is open and its schema current."""
         await self._writer.submit(_nothing)
 
+    def abandon(self) -> None:
+        """Refuse whatever comes, in a child of `fork`: the threads are in its parent."""
+        self._reader.abandon()
+        self._writer.abandon()
+
     async def aclose(self) -> None:
         """Finish what was handed over, then close."""
         await self._reader.aclose()

@@ -93,6 +93,11 @@ class TransactionThread:
             self._jobs.put(_Stop(future, loop))
         await future
 
+    def abandon(self) -> None:
+        """Refuse whatever comes, in a child of `fork`, which has neither the thread nor who might hold the lock."""
+        self._lock = threading.Lock()
+        self._closed = True
+
     def _run(self) -> None:
         connection: sqlite3.Connection | None = None
         stop: _Stop | None = None
