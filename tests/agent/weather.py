@@ -7,6 +7,7 @@ from typing import Any
 from emonk import Agent, Context, tool
 from emonk.events import Event, KnownEvent
 from emonk.records import SessionKey
+from emonk.store.protocol import Store
 from emonk.testing.model import ScriptedModel
 
 CITIES: list[str] = []
@@ -45,7 +46,7 @@ def divide(number: int, by: int) -> float:
     return number / by
 
 
-def weather_agent(script: Iterable[Any], store: str, **settings: Any) -> tuple[Agent, ScriptedModel]:
+def weather_agent(script: Iterable[Any], store: str | Store, **settings: Any) -> tuple[Agent, ScriptedModel]:
     """An agent with this script, and its model."""
     CITIES.clear()
     model = ScriptedModel(list(script))

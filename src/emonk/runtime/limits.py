@@ -1,6 +1,7 @@
 """How far a turn may go."""
 
 from decimal import Decimal
+from math import isfinite
 
 import msgspec
 
@@ -28,5 +29,5 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         for name in ("steps", "seconds", "usd"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if value is not None and not (isfinite(value) and value > 0):
                 raise InvalidConfig(f"limits.{name} is {value}", hint="a limit is above zero")

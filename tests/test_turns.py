@@ -1,0 +1,58 @@
+"""The pump runs what others left, and one bad session keeps no other waiting."""
+
+import asyncio
+from pathlib import Path
+
+from emonk.errors import Unavailable
+from emonk.events import InboxItem, UserSaid
+from emonk.messages import Text
+from emonk.records import SessionKey
+from emonk.testing.clock import ManualClock
+from emonk.turns import Pump
+from tests.agent.weather import weather_agent
+from tests.runtime.stores import failing_store
+
+
+def left_over(session_id: str) -> InboxItem:
+    said = UserSaid(message_id="m", user_id="u", trace_id="t", parts=(Text("hello?"),))
+    return InboxItem(SessionKey("weather", session_id), "m", "u", said)
+
+
+def test_messages_that_wait_are_answered_without_anybody_asking(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = await failing_store(tmp_path)
+        for name in ("a", "b"):
+            await store.accept(left_over(name))
+        agent, _ = weather_agent(["one", "two"], store)
+        async with agent, Pump([agent]) as pump:
+            await pump.once()
+            for name in ("a", "b"):
+                reply = await agent.process_message("hello?", session_id=name, message_id="m")
+                assert (reply.status, reply.message_id) == ("done", "m")
+        await store.aclose()
+
+    asyncio.run(main())
+
+
+def test_a_session_that_fails_rests_longer_each_time_and_is_tried_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        store, clock = await failing_store(tmp_path), ManualClock()
+        await store.accept(left_over("a"))
+        store.fail = lambda count: Unavailable("locked") if count % 2 else None  # the turn's write, not the release
+        agent, model = weather_agent(["one"] * 9, store)
+        async with agent:
+            pump = Pump([agent], clock=clock, poll_seconds=1)
+            assert await pump.once() == 1
+            assert await pump.once() == 0
+            await clock.advance(1)
+            assert await pump.once() == 1
+            await clock.advance(1)
+            assert await pump.once() == 0
+            await clock.advance(1)
+            store.fail = lambda _: None
+            assert await pump.once() == 1
+            assert await store.reply(SessionKey("weather", "a"), "m") is not None
+        assert len(model.requests) == 3
+        await store.aclose()
+
+    asyncio.run(main())
