@@ -13,6 +13,10 @@ from emonk.permissions.policy import Denied, decide
 from emonk.runtime.progress import Emit, ToolEnded, ToolNote, ToolStarted, TurnEvent
 from emonk.skills.protocol import Context, Runnable
 
+CALLS_AT_ONCE = 16
+RESULT_LIMIT = 200_000
+"""Characters of a result that are kept: what is longer would fill the model's window and every copy of the log."""
+
 _log = logging.getLogger("emonk.runtime")
 
 
@@ -44,6 +48,7 @@ class Dispatcher:
         self._deadline = deadline
         self._emit = emit
         self._loop = asyncio.get_running_loop()
+        self._places = asyncio.Semaphore(CALLS_AT_ONCE)
         self.started: set[str] = set()
 
     async def run(self, calls: Sequence[ToolCall], ended: Callable[[ToolReturned], None]) -> tuple[ToolReturned, ...]:
@@ -54,14 +59,18 @@ class Dispatcher:
         if len(calls) == 1:
             return (await self._one(calls[0], ended),)
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._one(call, ended)) for call in calls]
+            tasks = [group.create_task(self._in_turn(call, ended)) for call in calls]
         return tuple(task.result() for task in tasks)
+
+    async def _in_turn(self, call: ToolCall, ended: Callable[[ToolReturned], None]) -> ToolReturned:
+        async with self._places:
+            return await self._one(call, ended)
 
     async def _one(self, call: ToolCall, ended: Callable[[ToolReturned], None]) -> ToolReturned:
         self._emit(ToolStarted(call))
         began = self._clock.monotonic()
         content, error = await self._result(call)
-        result = ToolResult(call.id, call.name, content.encode(errors="backslashreplace").decode(), error)
+        result = ToolResult(call.id, call.name, _storable(content), error)
         seconds = self._clock.monotonic() - began
         returned = ToolReturned(result=result, seconds=round(seconds, 6))
         ended(returned)
@@ -120,6 +129,15 @@ class Dispatcher:
             self._emit(event)
         else:
             self._loop.call_soon_threadsafe(self._emit, event)
+
+
+def _storable(content: str) -> str:
+    """Without half characters, and cut in the middle where it is too long."""
+    if len(content) > RESULT_LIMIT:
+        left_out = len(content) - RESULT_LIMIT
+        half = RESULT_LIMIT // 2
+        content = f"{content[:half]}\n[... {left_out} characters left out ...]\n{content[-half:]}"
+    return content.encode(errors="backslashreplace").decode()
 
 
 def unknown_tool(name: str, tools: Mapping[str, Runnable]) -> UnknownTool:
