@@ -1,10 +1,9 @@
 """Python functions as tools."""
 
-import asyncio
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, update_wrapper
+from functools import cached_property, partial, update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from emonk.errors import InvalidConfig
@@ -14,6 +13,7 @@ from emonk.skills.arguments import Parameters
 from emonk.skills.protocol import Context
 from emonk.skills.result import phrase
 from emonk.skills.signature import Signature, read
+from emonk.skills.threads import THREADS, contained
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -84,7 +84,9 @@ class Tool(Generic[P, R]):
     async def run(self, arguments: Mapping[str, Any], context: Context) -> str:
         """Validate, run, and phrase the result.
 
-        A function that is not async runs in a thread, which nothing can stop: on cancellation its result is dropped.
+        An async function runs in the caller's event loop. Any other runs in a thread, at most 32 at once, which nothing
+        can stop: on cancellation its result is dropped. Whatever the function raises, cancellation apart, is an
+        ordinary exception here, also `SystemExit` and `KeyboardInterrupt`.
 
         Raises:
             InvalidArguments: the arguments do not fit; the hint names the right ones.
@@ -117,9 +119,9 @@ class Tool(Generic[P, R]):
     async def _call(self, values: dict[str, Any]) -> Any:
         function: Callable[..., Any] = self.function
         if inspect.iscoroutinefunction(function):
-            return await function(**values)
-        result = await asyncio.to_thread(function, **values)
-        return await result if inspect.isawaitable(result) else result
+            return await contained(function(**values))
+        result = await THREADS.run(partial(function, **values))
+        return await contained(result) if inspect.isawaitable(result) else result
 
     @cached_property
     def _signature(self) -> Signature:
@@ -156,6 +158,10 @@ def tool(
     """Make a function a tool; its signature and Google-style docstring become the schema.
 
     A first parameter annotated `Context` receives the call's context and is hidden from the model.
+
+    An async function runs in the event loop of the turn, where it must not block. Any other runs in some thread of a
+    pool, with the context variables of the call: 32 such calls run at once in a process, more wait. The threads are
+    daemons, so that a call which is still running when the process ends is cut off.
 
     Args:
         function: the function, when the decorator is used bare.

@@ -13,6 +13,8 @@ from emonk.records import RiskLevel
 class Context(msgspec.Struct, frozen=True, kw_only=True):
     """What a tool may know about the call it serves. Never holds secrets.
 
+    A tool that is no async function has it in a thread of its own call; `progress` may be called from there.
+
     Attributes:
         deadline: on the clock's `monotonic()` seconds, when the turn ends whatever happens; None without limit.
         progress: shows one line to whoever watches the turn.
