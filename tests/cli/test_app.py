@@ -68,7 +68,7 @@ def test_a_reader_that_goes_away_is_no_trouble() -> None:
     os.close(read)
     with os.fdopen(write, "w") as gone:
         ended = subprocess.run([*EMONK, "--help"], stdout=gone, stderr=subprocess.PIPE, text=True, check=False)
-    assert (ended.returncode, ended.stderr) == (1, "")
+    assert (ended.returncode, ended.stderr) == (141, "")
 
 
 def test_errors_decide_about_the_exit_code(capsys: pytest.CaptureFixture[str]) -> None:

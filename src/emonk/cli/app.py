@@ -1,6 +1,5 @@
 """The commands, and what happens to the errors of all of them."""
 
-import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ import typer
 import emonk
 from emonk.cli import chat, serve, sessions
 from emonk.cli.tenants import commands
-from emonk.cli.trouble import FAILED, INTERRUPTED, complain, report
+from emonk.cli.trouble import INTERRUPTED, UNREAD, complain, report
 
 PLAIN: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
 HELP = {"help_option_names": ["-h", "--help"]}
@@ -38,8 +37,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("\n")
         return INTERRUPTED
-    except OSError as error:
-        return _gone() if error.errno == errno.EPIPE else report(error)
+    except BrokenPipeError:
+        return _gone()
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # which Typer makes a 1 of
+            return _gone()
+        raise
     except Exception as error:  # noqa: BLE001  nothing may reach the user as a traceback
         return _misused(error) or report(error)
     return code if isinstance(code, int) else 0
@@ -73,4 +76,4 @@ def _misused(error: Exception) -> int | None:
 def _gone() -> int:
     """Nobody reads on, as with `emonk ... | head`: end quietly, also when the interpreter flushes at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return FAILED
+    return UNREAD

@@ -9,6 +9,8 @@ from pathlib import Path
 FAILED = 1
 USAGE = 2
 INTERRUPTED = 130
+UNREAD = 141
+"""As a shell calls the end of a program that wrote to a closed pipe: no code of ours, and not 1, which judges."""
 
 _log = logging.getLogger("emonk.cli")
 

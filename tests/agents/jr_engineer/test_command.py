@@ -91,17 +91,19 @@ def test_output_writes_a_file(flawed: Repo) -> None:
     assert "### HIGH `a.py:2` F821" in (flawed.path / "review.md").read_text()
 
 
-def test_a_reader_that_stops_reading_sees_no_traceback(flawed: Repo) -> None:
-    flawed.commit({f"m{n}.py": "import os\nimport sys\nimport re\n" * 20 for n in range(40)})
-    command = [sys.executable, "-c", "from emonk.cli import main; main()", "review"]
-    child = subprocess.Popen(command, cwd=flawed.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_stops_reading_sees_no_traceback_and_code_141(flawed: Repo, unbuffered: str) -> None:
+    flawed.commit({f"m{n}.py": "".join(f"print(missing_{line})\n" for line in range(60)) for n in range(20)})
+    command = [sys.executable, "-c", "from emonk.cli import main; main()", "review", "--fail-on", "critical"]
+    env = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    child = subprocess.Popen(command, cwd=flawed.path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert child.stdout is not None
     child.stdout.read(10)
     child.stdout.close()
     assert child.stderr is not None
     with child.stderr as errors:
         assert errors.read() == b""
-    child.wait(60)
+    assert child.wait(60) == 141
 
 
 def test_an_interrupt_ends_it_with_130_and_leaves_nothing_behind(repo: Repo, tmp_path: Path) -> None:

@@ -92,5 +92,7 @@ def _write(finished: "Review", shape: "Format", output: Path | None) -> None:
 
 def _print(text: str) -> None:
     encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    shown = text.encode(encoding, "backslashreplace").decode(encoding)
+    # Line by line: with PYTHONUNBUFFERED, the rest of a write that a closed pipe cut short is lost without a word.
+    sys.stdout.writelines(shown.splitlines(keepends=True))
     sys.stdout.flush()
