@@ -93,8 +93,10 @@ def test_a_constructor_belongs_to_the_interface(repo: Repo) -> None:
     ("route", "told"),
     [
         ('@app.post("/pay")\ndef _pay():\n    ...\n', "added route POST /pay"),
-        ('routes = [Route("/pay", _pay)]\n', "added route route /pay"),
-        ('@app.route("/pay", methods=["PUT"])\ndef _pay():\n    ...\n', "added route route ['PUT'] /pay"),
+        ('routes = [Route("/pay", _pay)]\n', "added route /pay"),
+        ('@app.route("/pay", methods=["PUT"])\ndef _pay():\n    ...\n', "added route PUT /pay"),
+        ('@app.route("/pay", methods=("get", "post"))\ndef _pay():\n    ...\n', "added route GET,POST /pay"),
+        ('@app.route("/pay", methods=KNOWN)\ndef _pay():\n    ...\n', "added route KNOWN /pay"),
     ],
 )
 def test_a_new_route_needs_a_word(repo: Repo, route: str, told: str) -> None:

@@ -30,11 +30,11 @@ def decorated_routes(definition: Definition) -> list[tuple[str, str]]:
 
 
 def routes(tree: ast.Module, text: str, defined: Iterable[Definition]) -> dict[str, int]:
-    """Every route of a module, such as `GET /items`, with its line."""
-    found = {f"{method} {path}": item.line for item in defined for method, path in decorated_routes(item)}
+    """Every route of a module, such as `GET /items` or only `/items`, with its line."""
+    found = {f"{method} {path}".strip(): item.line for item in defined for method, path in decorated_routes(item)}
     for node in ast.walk(tree) if _MENTION.search(text) else ():
         if isinstance(node, ast.Call) and len(node.args) > 1 and simple_name(node.func) in _TABLES:
-            found |= {f"{_table_method(node)} {path}": node.lineno for path in _path(node.args[:1])}
+            found |= {f"{_table_method(node)} {path}".strip(): node.lineno for path in _path(node.args[:1])}
     return found
 
 
@@ -44,8 +44,17 @@ def _method(call: ast.Call) -> str:
 
 
 def _table_method(call: ast.Call) -> str:
-    given = [ast.unparse(keyword.value) for keyword in call.keywords if keyword.arg == "methods"]
-    return " ".join(["route", *given])
+    """What `methods=` says, such as `GET,POST`; empty where it says nothing."""
+    given = [keyword.value for keyword in call.keywords if keyword.arg == "methods"]
+    match given:
+        case [ast.List(elts=methods) | ast.Tuple(elts=methods) | ast.Set(elts=methods)]:
+            return ",".join(_word(method) for method in methods)
+        case _:
+            return ",".join(ast.unparse(value) for value in given)
+
+
+def _word(method: ast.expr) -> str:
+    return str(method.value).upper() if isinstance(method, ast.Constant) else ast.unparse(method)
 
 
 def _path(arguments: list[ast.expr]) -> list[str]:
