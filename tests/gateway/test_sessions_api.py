@@ -1,6 +1,7 @@
 """Reading sessions back, health, and pages over HTTP."""
 
 import asyncio
+import os
 from collections.abc import Coroutine
 from decimal import Decimal
 from pathlib import Path
@@ -106,6 +107,19 @@ def test_agents_say_what_one_might_ask(tmp_path: Path) -> None:
             (about,) = (await server.get("/api/agents"))["agents"]
             assert (about["name"], about["offline"]) == ("tester", False)
             assert about["examples"] == ["say something", "double \u2026"]
+
+    run(main())
+
+
+def test_health_tells_when_what_is_written_is_lost(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with served(agent_of(tmp_path, ["hello"])) as server:
+            await server.chat("hi")
+            for ending in ("", "-wal", "-shm"):
+                os.unlink(f"{tmp_path}/sessions.db{ending}")  # noqa: PTH108  quick, and no await to hold up
+            async with server.http.get(f"{server.url}/health") as response:
+                assert response.status == 503
+                assert (await response.json())["failing"] == {"tester": "store_removed"}
 
     run(main())
 

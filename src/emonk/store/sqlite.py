@@ -12,7 +12,7 @@ from emonk.events import InboxItem, Logged, encode
 from emonk.records import Lease, Owner, Reply, SessionKey
 from emonk.store import sqlite_inbox, sqlite_listing, sqlite_log
 from emonk.store.protocol import Accepted, Claimed, Operation, SessionInfo
-from emonk.store.sqlite_file import BUSY_SECONDS, explain, open_reader, open_writer
+from emonk.store.sqlite_file import BUSY_SECONDS, explain, identity, open_reader, open_writer, write_something
 from emonk.store.sqlite_inbox import Granted
 from emonk.store.writer import TransactionThread, Work
 
@@ -26,11 +26,10 @@ class SqliteFile:
     def __init__(self, path: Path, clock: Clock, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self.path = path
         self.clock = clock
+        self._identity: tuple[int, int] | None = None
+        self._write_failed = False
         self._writer = TransactionThread(
-            lambda: open_writer(path, busy_seconds=busy_seconds),
-            self._explain,
-            begin="BEGIN IMMEDIATE",
-            name="emonk-writer",
+            lambda: self._open_writer(busy_seconds), self._explain_write, begin="BEGIN IMMEDIATE", name="emonk-writer"
         )
         self._reader = TransactionThread(
             lambda: open_reader(path, busy_seconds=busy_seconds), self._explain, begin="BEGIN", name="emonk-reader"
@@ -48,6 +47,18 @@ class SqliteFile:
         """Wait until the file is open and its schema current."""
         await self._writer.submit(_nothing)
 
+    async def check(self) -> None:
+        """See that it is still there, and try to write if a write has failed.
+
+        Raises:
+            Unavailable: it was removed or replaced, or cannot be written at the moment.
+            InvalidConfig: it can no longer be used.
+        """
+        self._still_there()
+        if self._write_failed:
+            self._write_failed = False
+            await self.write(write_something)
+
     def abandon(self) -> None:
         """Refuse whatever comes, in a child of `fork`: the threads are in its parent."""
         self._reader.abandon()
@@ -58,7 +69,25 @@ class SqliteFile:
         await self._reader.aclose()
         await self._writer.aclose()
 
+    def _open_writer(self, busy_seconds: float) -> sqlite3.Connection:
+        connection = open_writer(self.path, busy_seconds=busy_seconds)
+        self._identity = self._identity or identity(self.path)
+        return connection
+
+    def _still_there(self) -> None:
+        """SQLite goes on with a file that was removed, and all of it is lost at the end."""
+        if identity(self.path) != self._identity:
+            raise Unavailable(
+                f"{self.path} was removed or replaced while it was in use",
+                hint="what is written now is lost: restart emonk",
+                code="store_removed",
+            )
+
     def _explain(self, error: sqlite3.Error) -> EmonkError:
+        return explain(error, self.path)
+
+    def _explain_write(self, error: sqlite3.Error) -> EmonkError:
+        self._write_failed = True
         return explain(error, self.path)
 
 
@@ -133,6 +162,11 @@ class SqliteStore:
     ) -> list[SessionInfo]:
         wanted = sqlite_listing.Wanted(agent, user_id, session_id)
         return await self._read(lambda connection: sqlite_listing.sessions(connection, wanted, limit, before))
+
+    async def check(self) -> None:
+        """See `SqliteFile.check`."""
+        self._open()
+        await self._file.check()
 
     async def aclose(self) -> None:
         if self._closed:

@@ -71,6 +71,21 @@ def explain(error: sqlite3.Error, path: Path) -> EmonkError:
     return Unavailable(f"{path} cannot serve: {error}")
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file the path leads to, None if to none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def write_something(connection: sqlite3.Connection) -> None:
+    """Write a page that says what it said before."""
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    connection.execute(f"PRAGMA user_version = {version}")
+
+
 def _create(path: Path) -> None:
     """Never opens a file that exists: closing it would drop the locks of this process (fcntl(2))."""
     try:
