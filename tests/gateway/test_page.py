@@ -149,6 +149,20 @@ def test_enter_sends_and_shift_enter_breaks_the_line(page: Page, background: Bac
         expect(box).to_have_value("")
 
 
+@pytest.mark.parametrize(("line", "drawn"), [("---", "hr"), ("- a", "li")])
+def test_a_reply_of_very_many_lines_is_shown(
+    page: Page, background: Background, tmp_path: Path, line: str, drawn: str
+) -> None:
+    text = f"{line}\n" * 150_000
+    with background.serving(agent_of(tmp_path, [text + "the end"])) as url:
+        sign_in(page, url)
+        page.get_by_label("Message").fill("go on and on")
+        page.get_by_label("Message").press("Enter")
+        ends = "document.querySelector('.answer .text > pre')?.textContent.endsWith('the end')"
+        page.wait_for_function(f"() => {ends}")
+        assert page.evaluate(f"document.querySelectorAll('.answer {drawn}').length") == 5000
+
+
 def test_stop_ends_the_turn_and_the_session_goes_on(page: Page, background: Background, tmp_path: Path) -> None:
     async def never(_request: ModelRequest) -> str:
         await asyncio.Event().wait()

@@ -8,20 +8,28 @@ const QUOTE = /^ {0,3}> ?(.*)$/;
 const DASH_CELL = /^:?-+:?$/;
 const DEPTH = 12;
 const LONGEST = 20_000;
+const MOST_LINES = 5_000;
 
 export function element(tag, options = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(options)) {
     if (value !== undefined) node.setAttribute(name, value);
   }
-  node.append(...children);
+  return filled(node, children);
+}
+
+// One by one: the arguments of a call go on the stack, which 100,000 children overflow.
+function filled(node, children) {
+  for (const child of children) node.append(child);
   return node;
 }
 
+// Beyond MOST_LINES the text stays as it is: a page of so many nodes would be too slow to use.
 export function markdown(source) {
-  const fragment = document.createDocumentFragment();
-  fragment.append(...blocks(source.replace(/\r\n?/g, "\n").split("\n"), 0));
-  return fragment;
+  const lines = source.replace(/\r\n?/g, "\n").split("\n");
+  const fragment = filled(document.createDocumentFragment(), blocks(lines.slice(0, MOST_LINES), 0));
+  const rest = lines.slice(MOST_LINES).join("\n");
+  return rest.trim() ? filled(fragment, [element("pre", { tabindex: "0" }, rest)]) : fragment;
 }
 
 function blocks(lines, depth) {
