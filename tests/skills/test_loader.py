@@ -22,6 +22,8 @@ def greet(who: str) -> str:
     return f"{HELLO} {who}"
 '''
 
+SCRIPT = "name: bad\ndescription: d\ntools:\n  - script: act.sh\n    name: act\n    description: d\n    "
+
 
 def test_a_missing_directory_holds_no_skills(tmp_path: Path) -> None:
     assert load_skills(tmp_path / "none") == ()
@@ -114,6 +116,27 @@ def test_what_is_missing_is_told_and_nothing_is_imported(tmp_path: Path, monkeyp
         ("name: bad\ndescription: d", "x = 1\ndef f(:\n", "tools.py: line 2: SyntaxError"),
         ("name: bad\ndescription: d", "x = 1\nimport nope_x\n", "tools.py: line 2: ModuleNotFoundError"),
         ("name: bad\ndescription: d", "raise SystemExit(3)", "tools.py: line 1: SystemExit: 3"),
+        ("name: bad\ndescription: d", "raise KeyboardInterrupt", "tools.py: line 1: KeyboardInterrupt"),
+        ("name: bad\ndescription: d", "class Odd(BaseException): ...\nraise Odd('x')", "Odd: x"),
+        (
+            "name: bad\ndescription: d",
+            "from emonk.errors import InvalidConfig\nraise InvalidConfig('two\\nlines')",
+            "two lines",
+        ),
+        (
+            "name: bad\ndescription: d",
+            "from emonk import tool\n@tool\ndef f(a: 'open(\"/none\")') -> None: ...\n",
+            "SKILL.md: FileNotFoundError: ",
+        ),
+        ("name: bad\ndescription: d\nzz: " + "[" * 60_000, "", "nested deeper than"),
+        (f"{SCRIPT}parameters: {{p: &p {{type: object, default: *p}}}}", "", "repeats nothing that is complete"),
+        (f"{SCRIPT}parameters: {{p: {{pattern: '('}}}}", "", "tool act: parameter p: missing )"),
+        (f"{SCRIPT}parameters: {{p: {{minLength: -1}}}}", "", "parameter p: `min_length` must be >= 0"),
+        (f"{SCRIPT}parameters: {{p: {{minimum: 5}}}}", "", "parameter p: Can only set `ge` on a numeric type"),
+        (f"{SCRIPT}parameters: {{p: {{enum: [1.5]}}}}", "", "parameter p: Expected `int | str`, got `float`"),
+        (f"{SCRIPT}parameters: {{p: {{type: array, items: {{type: nosuch}}}}}}", "", "Invalid enum value 'nosuch'"),
+        (f"{SCRIPT}timeout: .nan", "", "tools[0].timeout: expected float > 0.0"),
+        (f"{SCRIPT}timeout: -1", "", "tools[0].timeout: expected float > 0.0"),
         (
             "name: bad\ndescription: d",
             "from emonk import tool\n@tool\ndef f(*a: int) -> None: ...\n",
@@ -123,7 +146,7 @@ def test_what_is_missing_is_told_and_nothing_is_imported(tmp_path: Path, monkeyp
     ],
 )
 def test_a_broken_skill_is_listed_with_the_place(tmp_path: Path, head: str, code: str, reason: str) -> None:
-    write_skill(tmp_path, "bad", head, tools_py=code)
+    write_skill(tmp_path, "bad", head, tools_py=code, act_sh="true")
     write_skill(tmp_path, "good")
     bad, good = load_skills(tmp_path)
     assert good.available

@@ -67,6 +67,28 @@ def test_what_no_environment_can_hold_is_on_standard_input(tmp_path: Path) -> No
             run(made, text=text)
 
 
+def test_parameters_that_can_be_checked_check(tmp_path: Path) -> None:
+    made = script(
+        tmp_path,
+        "cat",
+        parameters={
+            "word": {"type": "string", "pattern": "^a+$", "minLength": 2, "default": None},
+            "size": {"type": "integer", "enum": [1, 2], "required": False},
+            "ratio": {"type": "number", "minimum": 0, "maximum": 1, "default": 0.5},
+            "rows": {"type": "array", "items": {"type": "array", "items": {"type": "integer"}}, "maxItems": 1},
+        },
+    )
+    assert json.loads(run(made, word="aa", size=2, rows=[[1]])) == {
+        "word": "aa",
+        "size": 2,
+        "ratio": 0.5,
+        "rows": [[1]],
+    }
+    for wrong in ({"word": "b"}, {"size": 3}, {"ratio": 2}, {"rows": [[1], [2]]}, {"rows": [["x"]]}):
+        with pytest.raises(InvalidArguments):
+            run(made, **{"word": "aa", "rows": [[1]], **wrong})
+
+
 def test_a_failure_shows_the_end_of_the_errors(tmp_path: Path) -> None:
     made = script(tmp_path, "seq 100 >&2; exit 3")
     with pytest.raises(AgentError) as caught:
@@ -126,6 +148,24 @@ def test_a_script_is_ended_with_its_children(tmp_path: Path, how: str) -> None:
         {"a": {"typ": "string"}},
         {"a b": {"type": "string"}},
         {"a": {"type": "integer", "default": "x"}},
+        {"a": {"pattern": "("}},
+        {"a": {"minLength": -1}},
+        {"a": {"minimum": 5}},
+        {"a": {"type": "integer", "minimum": 0.5}},
+        {"a": {"type": "integer", "minimum": 10**26}},
+        {"a": {"type": "number", "maximum": float("inf")}},
+        {"a": {"type": "number", "default": float("nan")}},
+        {"a": {"type": "object", "default": {"x": [float("nan")]}}},
+        {"a": {"enum": [1.5, 2]}},
+        {"a": {"enum": [1, 2]}},
+        {"a": {"type": "integer", "enum": [1, "b"]}},
+        {"a": {"type": "integer", "enum": [10**30]}},
+        {"a": {"type": "array", "enum": ["x"]}},
+        {"a": {"type": "boolean", "enum": [True]}},
+        {"a": {"type": "array", "items": {"type": "nosuch"}}},
+        {"a": {"type": "array", "items": {"type": "array", "items": {"pattern": "["}}}},
+        {"a": {"type": "array", "items": [1]}},
+        {"A": {}, "a": {}},
     ],
 )
 def test_bad_parameters_are_named(tmp_path: Path, parameters: dict[str, Any]) -> None:

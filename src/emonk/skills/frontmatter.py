@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
 
 import msgspec
 
@@ -14,6 +14,7 @@ from emonk.records import RiskLevel
 from emonk.skills.schema import Schema
 
 _LIMIT = 64 * 1024
+_LONGEST = 7 * 86_400.0  # seconds; also refuses what is no number
 _STANDARD = ("license", "compatibility", "metadata", "allowed-tools", "version")
 
 
@@ -38,7 +39,7 @@ class ScriptEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     triggers: tuple[str, ...] = ()
     risk: RiskLevel | None = None
     idempotent: bool = False
-    timeout: float = 60.0
+    timeout: Annotated[float, msgspec.Meta(gt=0, le=_LONGEST)] = 60.0
 
 
 class Frontmatter(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -84,6 +85,8 @@ def _load(path: Path) -> Skill:
             _ = tool.parameters
     except ConfigError as error:
         return _skill(head, path, offset, (), str(error))
+    except Exception as error:  # noqa: BLE001 - code of others, such as an annotation that does something, may raise all
+        return _skill(head, path, offset, (), f"{path}: {''.join(traceback.format_exception_only(error))}")
     return skill
 
 
@@ -101,6 +104,6 @@ def _skill(head: Frontmatter, path: Path, offset: int | None, tools: Sequence[Ru
         risk=head.risk,
         path=path,
         available=not reason,
-        reason=reason,
+        reason=" ".join(reason.split()),
         body_offset=offset,
     )

@@ -41,8 +41,8 @@ def _module(name: str, path: Path) -> ModuleType:
         return importlib.import_module(name)
     except ConfigError:
         raise
-    except (Exception, SystemExit) as error:
-        raise SkillNotFound(f"{_place(error, path)}: {type(error).__name__}: {_words(error)}") from error
+    except BaseException as error:  # a file that raises SystemExit or an oddity of its own is broken, no more
+        raise SkillNotFound(f"{_place(error, path)}: {_words(error)}") from error
 
 
 def _tools(module: ModuleType) -> list[Tool[..., Any]]:
@@ -51,7 +51,9 @@ def _tools(module: ModuleType) -> list[Tool[..., Any]]:
 
 
 def _words(error: BaseException) -> str:
-    return error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__}: {error.msg}"
+    return " ".join("".join(traceback.format_exception_only(error)).split())
 
 
 def _place(error: BaseException, path: Path) -> str:

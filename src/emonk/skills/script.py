@@ -4,51 +4,22 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
 
 from emonk.errors import AgentError, InvalidConfig
-from emonk.skills.arguments import Parameter, Parameters
+from emonk.skills.arguments import Parameters
 from emonk.skills.frontmatter import ScriptEntry
 from emonk.skills.function import Tool
 from emonk.skills.process import run_program
 from emonk.skills.protocol import Context
-from emonk.skills.schema import Schema
+from emonk.skills.script_parameters import script_parameters, variable
 from emonk.skills.signature import Signature
 
 _INHERITED = ("PATH", "HOME", "LANG")
 _ERROR_LINES = 20
 _ENV_LIMIT = 64 * 1024  # Linux refuses a single string of 128 KiB in the environment
-
-_KINDS: dict[str, Any] = {"string": str, "integer": int, "number": float, "boolean": bool, "object": dict[str, Any]}
-_BOUNDS = {
-    "minimum": "ge",
-    "maximum": "le",
-    "minLength": "min_length",
-    "maxLength": "max_length",
-    "minItems": "min_length",
-    "maxItems": "max_length",
-    "pattern": "pattern",
-}
-
-
-class ScriptParameter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """What a script's parameter may say: a small part of JSON Schema."""
-
-    type: Literal["string", "integer", "number", "boolean", "array", "object"] = "string"
-    description: str = ""
-    default: Any = None
-    required: bool | None = None
-    enum: list[str | int | float] = []
-    items: dict[str, Any] = {}
-    minimum: float | None = None
-    maximum: float | None = None
-    min_length: int | None = None
-    max_length: int | None = None
-    min_items: int | None = None
-    max_items: int | None = None
-    pattern: str | None = None
 
 
 def script_tool(entry: ScriptEntry, folder: Path, variables: Sequence[str] = ()) -> Tool[..., Any]:
@@ -66,7 +37,7 @@ def script_tool(entry: ScriptEntry, folder: Path, variables: Sequence[str] = ())
         raise InvalidConfig(f"{folder}: {entry.script!r} is no .sh file of this skill")
     if shutil.which("bash") is None:
         raise InvalidConfig("program bash is not installed")
-    parameters = [_parameter(entry, name, schema) for name, schema in entry.parameters.items()]
+    parameters = script_parameters(entry.name, entry.parameters)
     defaults = {each.name: each.schema["default"] for each in parameters if "default" in each.schema}
 
     async def run(_context: Context, **arguments: Any) -> str:
@@ -97,35 +68,7 @@ async def _run(script: Path, arguments: dict[str, Any], variables: Sequence[str]
 def _as_variables(arguments: dict[str, Any]) -> dict[str, str]:
     """Strings as they are, the rest as JSON; what an environment cannot carry is on standard input only."""
     texts = {
-        f"ARG_{name.upper()}": value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        variable(name): value if isinstance(value, str) else msgspec.json.encode(value).decode()
         for name, value in arguments.items()
     }
     return {name: text for name, text in texts.items() if len(text.encode()) <= _ENV_LIMIT and "\0" not in text}
-
-
-def _parameter(entry: ScriptEntry, name: str, schema: Schema) -> Parameter:
-    where = f"tool {entry.name}: parameter {name}"
-    if not name.isidentifier():
-        raise InvalidConfig(f"{where}: the name must be made of letters, digits and _")
-    try:
-        told = msgspec.convert(schema, ScriptParameter)
-        kind = _kind(schema)
-        if told.default is not None:
-            msgspec.convert(told.default, kind)
-    except (msgspec.ValidationError, TypeError, KeyError) as error:
-        raise InvalidConfig(f"{where}: {error}") from error
-    required = told.default is None if told.required is None else told.required
-    shown = {"type": told.type} | {key: value for key, value in schema.items() if key != "required"}
-    if told.type == "array":
-        shown.setdefault("items", {"type": "string"})
-    return Parameter(name=name, kind=kind, schema=shown, required=required)
-
-
-def _kind(schema: Schema) -> Any:
-    kind: Any = _KINDS.get(schema.get("type", "string"))
-    if schema.get("enum"):
-        kind = Literal[tuple(schema["enum"])]
-    elif kind is None:
-        kind = list[_kind(schema.get("items", {}))]
-    bounds = {ours: schema[theirs] for theirs, ours in _BOUNDS.items() if theirs in schema}
-    return Annotated[kind, msgspec.Meta(**bounds)] if bounds else kind
