@@ -67,6 +67,19 @@ def test_what_no_environment_can_hold_is_on_standard_input(tmp_path: Path) -> No
             run(made, text=text)
 
 
+def test_the_longest_arguments_stay_out_of_an_environment_that_would_be_full(tmp_path: Path) -> None:
+    names = [f"p{number}" for number in range(60)]
+    made = script(
+        tmp_path,
+        'wc -c; echo "$ARG_SHORT"; env | grep -c ^ARG_P',
+        parameters={name: {"type": "string"} for name in [*names, "short"]},
+    )
+    size, short, variables = run(made, short="here", **dict.fromkeys(names, "x" * 60_000)).splitlines()
+    assert int(size) > 60 * 60_000
+    assert short == "here"
+    assert 0 < int(variables) < 60
+
+
 def test_parameters_that_can_be_checked_check(tmp_path: Path) -> None:
     made = script(
         tmp_path,

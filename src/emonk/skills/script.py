@@ -20,14 +20,17 @@ from emonk.skills.signature import Signature
 _INHERITED = ("PATH", "HOME", "LANG")
 _ERROR_LINES = 20
 _ENV_LIMIT = 64 * 1024  # Linux refuses a single string of 128 KiB in the environment
+_ENV_TOTAL = 256 * 1024  # macOS takes 1 MiB for all of it, Linux a quarter of the stack
+_ENTRY_COST = 16  # for the pointer to a variable, its = and its end
 
 
 def script_tool(entry: ScriptEntry, folder: Path, variables: Sequence[str] = ()) -> Tool[..., Any]:
     """The tool of one `.sh` file in a skill's folder.
 
     The script runs in the current directory; `SKILL_DIR` names its own folder. It sees PATH, HOME, LANG, the
-    `variables` that the skill declared, and its arguments; nothing else of the environment. When it ends, whatever it
-    started ends with it.
+    `variables` that the skill declared, and its arguments; nothing else of the environment. Arguments of more than
+    64 KiB, and the longest ones where all together have more than 256 KiB, come on standard input only. When it ends,
+    whatever it started ends with it.
 
     Raises:
         InvalidConfig: the file is not there, or a parameter cannot be described.
@@ -66,9 +69,18 @@ async def _run(script: Path, arguments: dict[str, Any], variables: Sequence[str]
 
 
 def _as_variables(arguments: dict[str, Any]) -> dict[str, str]:
-    """Strings as they are, the rest as JSON; what an environment cannot carry is on standard input only."""
+    """Strings as they are, the rest as JSON, the shortest first; what the environment cannot carry is left out."""
     texts = {
         variable(name): value if isinstance(value, str) else msgspec.json.encode(value).decode()
         for name, value in arguments.items()
     }
-    return {name: text for name, text in texts.items() if len(text.encode()) <= _ENV_LIMIT and "\0" not in text}
+    sizes = {name: len(name.encode()) + len(text.encode()) + _ENTRY_COST for name, text in texts.items()}
+    carried: dict[str, str] = {}
+    room = _ENV_TOTAL
+    for name in sorted(texts, key=sizes.__getitem__):
+        room -= sizes[name]
+        if sizes[name] > _ENV_LIMIT or room < 0:
+            break
+        if "\0" not in texts[name]:
+            carried[name] = texts[name]
+    return carried
