@@ -23,7 +23,7 @@ def test_a_new_function_that_no_test_names_is_found(repo: Repo) -> None:
     (finding,) = missing(repo)
     assert (finding.file, finding.line, finding.severity, finding.tool) == ("shapes.py", 1, "low", "emonk")
     assert finding.title == "No test names the new function `area`"
-    assert "none of the 1 test files" in finding.detail
+    assert finding.detail == "The word `area` occurs in none of the 1 test files on head."
 
 
 def test_a_function_that_a_test_names_is_fine(repo: Repo) -> None:
@@ -37,6 +37,8 @@ def test_a_changed_body_counts_at_its_changed_line(repo: Repo) -> None:
     repo.commit({"shapes.py": AREA.replace("width * height", "abs(width * height)")})
     (finding,) = missing(repo)
     assert (finding.line, finding.title) == (2, "No test names the changed function `area`")
+    assert finding.evidence == "1: def area(width, height):"
+    assert finding.detail.endswith(" It is defined in line 1; line 2 is the nearest one in the diff.")
 
 
 @pytest.mark.parametrize(

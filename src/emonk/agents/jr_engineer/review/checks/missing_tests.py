@@ -119,7 +119,7 @@ def _draft(module: Module, item: Definition, named: Named) -> Draft:
         tool="emonk",
         severity="info" if owner_named else "low",
         title=f"No test names the {'new' if new else 'changed'} {item.kind} `{item.qualname}`",
-        detail=f"The word `{item.name}` occurs {where} on head.{other}",
+        detail=f"The word `{item.name}` occurs {where} on head.{other}{_place('It', item, line)}",
         evidence=quote(file.head, item.line, item.line),
     )
     return Draft(finding, item.qualname)
@@ -137,7 +137,14 @@ def _summary(module: Module, rest: list[Definition]) -> Draft:
         tool="emonk",
         severity="low",
         title=f"No test names {len(rest)} more changed definitions of this file",
-        detail=f"Their names occur in no test file on head: {names}.",
+        detail=f"Their names occur in no test file on head: {names}.{_place('The first', rest[0], line)}",
         evidence=quote(file.head, rest[0].line, rest[0].line),
     )
     return Draft(finding, "more")
+
+
+def _place(subject: str, item: Definition, line: int) -> str:
+    """A finding stands on a line of the diff, its evidence is where the definition begins."""
+    if line == item.line:
+        return ""
+    return f" {subject} is defined in line {item.line}; line {line} is the nearest one in the diff."
