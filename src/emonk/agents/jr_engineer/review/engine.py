@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from emonk.agents.jr_engineer.review.attempts import attempt
 from emonk.agents.jr_engineer.review.checks.docs_gaps import NAME as DOCS_GAPS
 from emonk.agents.jr_engineer.review.checks.docs_gaps import check_docs_gaps
 from emonk.agents.jr_engineer.review.checks.lint import RUFF, SYNTAX, check_lint
@@ -15,7 +16,7 @@ from emonk.agents.jr_engineer.review.checks.modules import read_modules
 from emonk.agents.jr_engineer.review.checks.ruff import ruff_version
 from emonk.agents.jr_engineer.review.comparison import Comparison
 from emonk.agents.jr_engineer.review.diff import read_diff
-from emonk.agents.jr_engineer.review.findings import SEVERITIES, Outcome, Review, Summary, number
+from emonk.agents.jr_engineer.review.findings import SEVERITIES, LedgerRow, Outcome, Review, Summary, number
 from emonk.agents.jr_engineer.review.processes import Processes
 from emonk.agents.jr_engineer.review.repository import Repository, open_repository
 from emonk.agents.jr_engineer.review.source import read_sources
@@ -93,15 +94,28 @@ def _check(comparison: Comparison, tell: Progress) -> Outcome:
         return Outcome([], [])
     python = sum(file.python for file in comparison.files)
     tell(f"running ruff on {python} Python {'file' if python == 1 else 'files'}")
-    lint = check_lint(comparison)
+    lint = _attempted(comparison, [SYNTAX, RUFF], lambda: check_lint(comparison))
     tell("looking for tests and documentation")
     modules = read_modules(comparison.files)
     comparison.repository.processes.check()
-    outcomes = [lint, check_missing_tests(comparison, modules), check_docs_gaps(comparison, modules)]
+    outcomes = [
+        lint,
+        _attempted(comparison, [MISSING_TESTS], lambda: check_missing_tests(comparison, modules)),
+        _attempted(comparison, [DOCS_GAPS], lambda: check_docs_gaps(comparison, modules)),
+    ]
     rows = [row for outcome in outcomes for row in outcome.ledger]
     position = {file.path: index for index, file in enumerate(comparison.files)}
     rows.sort(key=lambda row: (position[row.file], CHECKS.index(row.check)))
     return Outcome([draft for outcome in outcomes for draft in outcome.drafts], rows)
+
+
+def _attempted(comparison: Comparison, names: list[str], check: Callable[[], Outcome]) -> Outcome:
+    """What the check says; where it fails as a whole, that it says nothing about any file."""
+    outcome = attempt("every file", " and ".join(names), check)
+    if isinstance(outcome, Outcome):
+        return outcome
+    rows = [LedgerRow(file.path, name, "failed", outcome.reason) for file in comparison.files for name in names]
+    return Outcome([], rows)
 
 
 def _review(comparison: Comparison, base: str, outcome: Outcome, elapsed: Callable[[], float]) -> Review:

@@ -1,6 +1,7 @@
 """The two versions of a changed file as text, and what kind of file it is."""
 
 import ast
+import codecs
 import io
 import re
 import threading
@@ -11,6 +12,7 @@ from pathlib import PurePosixPath
 
 import msgspec
 
+from emonk.agents.jr_engineer.review.attempts import Failed, attempt
 from emonk.agents.jr_engineer.review.diff import FileChange
 from emonk.agents.jr_engineer.review.repository import Repository
 
@@ -23,6 +25,8 @@ _ASIDE = {"docs", "doc", "docs_src", "examples", "example", "benchmarks", "bench
 _BORROWED = {"vendor", "_vendor", "third_party", "migrations", "site-packages", "node_modules"}
 _PROJECT = {"setup.py", "conf.py", "noxfile.py", "tasks.py", "fabfile.py", "manage.py"}
 _TEST_CODE = {".py", ".pyi", ".sh", ".robot", ".feature", ".ipynb", ".yaml", ".yml", ".toml", ".json"}
+_NO_TEXT = {"idna", "punycode", "undefined"}
+"""Codecs of domain names, which take quadratic time, and the one that always fails."""
 _parsing = threading.Lock()
 """Warnings are the process's own, and CPython 3.11 counts the depth of all trees that are being built in one place."""
 
@@ -105,7 +109,12 @@ def _source(change: FileChange, path: str, blob: str, sizes: dict[str, int], blo
         return Source(None, "not in this clone")
     if blob not in blobs:
         return Source(None, f"larger than {LARGEST // 1024 // 1024} MiB")
-    return decode(blobs[blob], python=path.endswith((".py", ".pyi")))
+    return _decoded(path, blobs[blob])
+
+
+def _decoded(path: str, content: bytes) -> Source:
+    source = attempt(path, "decoding", lambda: decode(content, python=path.endswith((".py", ".pyi"))))
+    return Source(None, source.reason) if isinstance(source, Failed) else source
 
 
 def decode(content: bytes, *, python: bool) -> Source:
@@ -116,8 +125,10 @@ def decode(content: bytes, *, python: bool) -> Source:
     try:
         if python or content.startswith(b"#!"):
             encoding = tokenize.detect_encoding(io.BytesIO(content).readline)[0]
+        if codecs.lookup(encoding).name in _NO_TEXT:
+            return Source(None, f"declares {encoding}, which no source is written in")
         return Source(content.decode("utf-8" if encoding == "utf-8-sig" else encoding))
-    except (SyntaxError, LookupError, UnicodeDecodeError):
+    except (SyntaxError, LookupError, UnicodeError):
         return Source(None, f"not {encoding.upper()}" if encoding != "utf-8" else "not UTF-8")
 
 

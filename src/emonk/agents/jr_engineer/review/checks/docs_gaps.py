@@ -2,15 +2,18 @@
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import PurePosixPath
 
 import msgspec
 
+from emonk.agents.jr_engineer.review.attempts import Failed, attempt
 from emonk.agents.jr_engineer.review.checks.api import Definition
 from emonk.agents.jr_engineer.review.checks.lint import quote
 from emonk.agents.jr_engineer.review.checks.modules import Module
 from emonk.agents.jr_engineer.review.comparison import Comparison
-from emonk.agents.jr_engineer.review.findings import Draft, Finding, LedgerRow, Outcome
+from emonk.agents.jr_engineer.review.findings import Draft, Finding, LedgerRow, Outcome, Status
+from emonk.agents.jr_engineer.review.visible import cut
 
 NAME = "docs-gaps"
 _MOST = 30
@@ -43,18 +46,23 @@ class ApiChange(msgspec.Struct, frozen=True):
 def check_docs_gaps(comparison: Comparison, modules: list[Module]) -> Outcome:
     """One finding for the whole change, at the first thing that it leaves undocumented."""
     public = [module for module in modules if module.nothing is None and not _is_private(module.file.path)]
-    api = _without_moves([item for module in public for item in _changes(module)])
+    changes = [(module, attempt(module.file.path, NAME, partial(_list_changes, module))) for module in public]
+    failed = {module.file.path: found.reason for module, found in changes if isinstance(found, Failed)}
+    api = _without_moves([item for _, found in changes if not isinstance(found, Failed) for item in found])
     missing = _untouched(comparison) if api else ""
     drafts = [_draft(api, missing)] if missing else []
     flagged = {item.module.file.path for item in api} if missing else set[str]()
-    rows: list[LedgerRow] = []
-    for module in modules:
-        path = module.file.path
-        status, reason = module.nothing or ("findings" if path in flagged else "ok", "")
-        if module.nothing is None and _is_private(path):
-            status, reason = "skipped", "a private module"
-        rows.append(LedgerRow(path, NAME, status, reason))
+    rows = [LedgerRow(module.file.path, NAME, *_status(module, flagged, failed)) for module in modules]
     return Outcome(drafts, rows)
+
+
+def _status(module: Module, flagged: set[str], failed: dict[str, str]) -> tuple[Status, str]:
+    path = module.file.path
+    if module.nothing is not None:
+        return module.nothing
+    if _is_private(path):
+        return "skipped", "a private module"
+    return ("failed", failed[path]) if path in failed else ("findings" if path in flagged else "ok", "")
 
 
 def _is_private(path: str) -> bool:
@@ -62,16 +70,21 @@ def _is_private(path: str) -> bool:
     return any(part.startswith("_") and part not in {"__init__", "__main__"} for part in parts)
 
 
+def _list_changes(module: Module) -> list[ApiChange]:
+    return list(_changes(module))
+
+
 def _changes(module: Module) -> Iterator[ApiChange]:
     base = {name: item for name, item in module.base.items() if item.public}
     head = {name: item for name, item in module.head.items() if item.public}
+    added, removed = head.keys() - base.keys(), base.keys() - head.keys()
     for name, item in head.items():
-        if name not in base and item.owner not in head.keys() - base.keys():
+        if name in added and item.owner not in added:
             yield ApiChange(module, item.line, f"added {_label(item)}")
         elif name in base and base[name].signature != item.signature and item.kind != "class":
             yield ApiChange(module, item.line, f"changed {_label(item)} from {base[name].signature}")
     for name, item in base.items():
-        if name not in head and item.owner not in base.keys() - head.keys():
+        if name in removed and item.owner not in removed:
             yield ApiChange(module, _place(module, item), f"removed {_label(item)}")
     for route in [route for route in module.head_routes if route not in module.base_routes]:
         yield ApiChange(module, module.head_routes[route], f"added route {route}")
@@ -133,7 +146,7 @@ def _draft(api: list[ApiChange], missing: str) -> Draft:
     first = api[0]
     file = first.module.file
     line = file.change.first_added(first.line, first.line) or file.change.nearest(first.line)
-    told = [f"{item.module.file.path}: {item.what}" for item in api]
+    told = [f"{item.module.file.path}: {cut(item.what)}" for item in api]
     more = [f"and {len(told) - _MOST} more"] if len(told) > _MOST else []
     finding = Finding(
         file=file.path,

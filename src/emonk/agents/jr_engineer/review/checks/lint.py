@@ -2,19 +2,24 @@
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import PurePosixPath
 
+from emonk.agents.jr_engineer.review.attempts import Failed, attempt
+from emonk.agents.jr_engineer.review.checks.limits import Shown, limited
 from emonk.agents.jr_engineer.review.checks.novelty import Brought, Versions, brought
-from emonk.agents.jr_engineer.review.checks.ruff import Hit, Hits, run_ruff
+from emonk.agents.jr_engineer.review.checks.ruff import MOST_HITS, FileHits, Hit, Hits, run_ruff
 from emonk.agents.jr_engineer.review.checks.rules import names_in, severity_of
 from emonk.agents.jr_engineer.review.comparison import Comparison
 from emonk.agents.jr_engineer.review.findings import Draft, Finding, LedgerRow, Outcome, Status
 from emonk.agents.jr_engineer.review.source import ChangedFile, Source, is_test_data
+from emonk.agents.jr_engineer.review.visible import cut
 from emonk.errors import ConfigError, InfraError
 
 SYNTAX = "syntax"
 RUFF = "ruff"
 _MOST_LINES = 6
+_NOTHING = Shown([], "")
 
 
 def check_lint(comparison: Comparison) -> Outcome:
@@ -26,8 +31,9 @@ def check_lint(comparison: Comparison) -> Outcome:
         rows = [row for file in comparison.files for row in _both(file, not_python(file) or ("failed", str(error)))]
         return Outcome([], rows)
     reviewed = _review(comparison, files, hits)
-    drafts = [draft for found in reviewed.values() for draft in found]
-    rows = [row for file in comparison.files for row in _account(file, hits, files, reviewed)]
+    drafts = [draft for found in reviewed.values() if isinstance(found, Shown) for draft in found.drafts]
+    by_path = {file.path: hits.of(index) for index, file in enumerate(files)}
+    rows = [row for file in comparison.files for row in _account(file, by_path, reviewed)]
     return Outcome(drafts, rows)
 
 
@@ -48,24 +54,33 @@ def unreadable(file: ChangedFile) -> tuple[Status, str] | None:
     return None if file.head.text is not None else ("failed", file.head.problem)
 
 
-def _review(comparison: Comparison, files: list[ChangedFile], hits: Hits) -> dict[str, list[Draft]]:
+def _review(comparison: Comparison, files: list[ChangedFile], hits: Hits) -> dict[str, Shown | Failed]:
     news = brought([Versions(f.change, hits.base_all.get(i, []), hits.head.get(i, [])) for i, f in enumerate(files)])
     silenced = brought([_silenced(file, hits, index) for index, file in enumerate(files)])
-    reviewed: dict[str, list[Draft]] = {}
+    reviewed: dict[str, Shown | Failed] = {}
     for index, file in enumerate(files):
-        drafts = [*_syntax(file, hits.head.get(index, []), hits.base_all.get(index, []))]
-        if is_test_data(file.path):
-            reviewed[file.path] = drafts
+        mine = hits.of(index)
+        if mine.crash:
+            reviewed[file.path] = Failed(mine.crash)
             continue
-        drafts += [_draft(comparison, file, item) for item in news[index] if _counts(comparison, file, item.hit)]
-        drafts += [_silenced_draft(file, item) for item in silenced[index] if not item.elsewhere]
-        reviewed[file.path] = drafts
+        found = attempt(file.path, RUFF, partial(_drafts, comparison, file, mine, news[index], silenced[index]))
+        reviewed[file.path] = found if isinstance(found, Failed) else limited(found)
     return reviewed
+
+
+def _drafts(
+    comparison: Comparison, file: ChangedFile, hits: FileHits, news: list[Brought], silenced: list[Brought]
+) -> list[Draft]:
+    drafts = [*_syntax(file, hits.head, hits.base_all)]
+    if not is_test_data(file.path):
+        drafts += [_draft(comparison, file, item) for item in news if _counts(comparison, file, item.hit)]
+        drafts += [_silenced_draft(file, item) for item in silenced if not item.elsewhere]
+    return drafts
 
 
 def _silenced(file: ChangedFile, hits: Hits, index: int) -> Versions:
     """Security findings that a `noqa` of the branch hides."""
-    shown = hits.head.get(index, [])
+    shown = set(hits.head.get(index, []))
     hidden = [hit for hit in hits.head_all.get(index, []) if hit not in shown and hit.code.startswith("S")]
     return Versions(file.change, hits.base_all.get(index, []), hidden)
 
@@ -87,7 +102,7 @@ def _syntax_draft(file: ChangedFile, line: int, message: str) -> Draft:
         rule="syntax-error",
         tool=RUFF,
         severity="low" if is_test_data(file.path) else "high",
-        title=f"Python cannot read this file: {message}",
+        title=f"Python cannot read this file: {cut(message)}",
         detail=f"Line {line} does not parse, so that importing the file fails; base's version parses or did not exist.",
         evidence=quote(file.head, line, line),
     )
@@ -118,7 +133,7 @@ def _draft(comparison: Comparison, file: ChangedFile, item: Brought) -> Draft:
         rule="syntax-version" if hit.late_syntax else hit.code,
         tool=RUFF,
         severity="medium" if hit.late_syntax else severity_of(hit.code, hit.message),
-        title=hit.message,
+        title=cut(hit.message),
         detail=" ".join(filter(None, [affected, f"Why: {hit.url}" if hit.url else ""])),
         evidence=f"{quote(file.head, hit.line, hit.end_line)}\n{proof}",
     )
@@ -134,7 +149,7 @@ def _silenced_draft(file: ChangedFile, item: Brought) -> Draft:
         rule=f"silenced-{hit.code}",
         tool=RUFF,
         severity="info",
-        title=f"A new noqa comment silences {hit.code}: {hit.message}",
+        title=f"A new noqa comment silences {hit.code}: {cut(hit.message)}",
         detail=f"Check that the reason for it is good. {hit.url}",
         evidence=quote(file.head, hit.line, hit.end_line),
     )
@@ -144,22 +159,25 @@ def _silenced_draft(file: ChangedFile, item: Brought) -> Draft:
 def quote(source: Source, start: int, end: int) -> str:
     """Numbered source lines."""
     last = min(end, start + _MOST_LINES - 1)
-    lines = [f"{number}: {source.line(number)}" for number in range(start, last + 1)]
+    lines = [f"{number}: {cut(source.line(number))}" for number in range(start, last + 1)]
     return "\n".join(lines if last == end else [*lines, f"... to line {end}"])
 
 
-def _account(
-    file: ChangedFile, hits: Hits, files: list[ChangedFile], reviewed: dict[str, list[Draft]]
-) -> list[LedgerRow]:
+def _account(file: ChangedFile, hits: dict[str, FileHits], reviewed: dict[str, Shown | Failed]) -> list[LedgerRow]:
+    found = reviewed.get(file.path, _NOTHING)
+    if isinstance(found, Failed):
+        return _both(file, ("failed", found.reason))
     if nothing := not_python(file) or unreadable(file):
-        found = reviewed.get(file.path)
-        return [_row(file, SYNTAX, ("findings", nothing[1]) if found else nothing), _row(file, RUFF, nothing)]
-    errors = [hit for hit in hits.head.get(files.index(file), []) if hit.unreadable]
-    drafts = reviewed[file.path]
+        return [_row(file, SYNTAX, ("findings", nothing[1]) if found.drafts else nothing), _row(file, RUFF, nothing)]
+    mine = hits[file.path]
+    errors = [hit for hit in mine.head if hit.unreadable]
     if errors:
-        reason = f"does not parse: line {errors[0].line}: {errors[0].message}"
-        return [_row(file, SYNTAX, ("findings" if drafts else "ok", reason)), _row(file, RUFF, ("failed", reason))]
-    linted: tuple[Status, str] = ("findings" if drafts else "ok", "")
+        reason = f"does not parse: line {errors[0].line}: {cut(errors[0].message)}"
+        syntax: Status = "findings" if found.drafts else "ok"
+        return [_row(file, SYNTAX, (syntax, reason)), _row(file, RUFF, ("failed", reason))]
+    linted: tuple[Status, str] = ("findings" if found.drafts else "ok", found.left_out)
+    if mine.flood:
+        linted = "failed", f"too many diagnostics: the first {MOST_HITS:,} of {mine.flood} were compared"
     if is_test_data(file.path):
         linted = "skipped", "test data"
     return [_row(file, SYNTAX, ("ok", "")), _row(file, RUFF, linted)]

@@ -3,20 +3,27 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import partial
 
 import msgspec
 
+from emonk.agents.jr_engineer.review.attempts import Failed, attempt
 from emonk.agents.jr_engineer.review.checks.api import Definition
 from emonk.agents.jr_engineer.review.checks.lint import quote
 from emonk.agents.jr_engineer.review.checks.modules import Module
 from emonk.agents.jr_engineer.review.checks.routes import decorated_routes
 from emonk.agents.jr_engineer.review.comparison import Comparison
-from emonk.agents.jr_engineer.review.findings import Draft, Finding, LedgerRow, Outcome
+from emonk.agents.jr_engineer.review.findings import Draft, Finding, LedgerRow, Outcome, Status
+from emonk.agents.jr_engineer.review.visible import cut
 
 NAME = "missing-tests"
+_Candidates = list[tuple[Definition, set[str]]]
+"""With the other spellings by which tests may name them."""
 _WORD = re.compile(r"[^\W\d]\w*")
 _MOST = 10
 """Findings per file; what is beyond them is named in one more."""
+_MOST_NAMED = 100
+"""Names in that one; the others are counted."""
 
 
 class Named(msgspec.Struct, frozen=True):
@@ -36,30 +43,50 @@ class Named(msgspec.Struct, frozen=True):
 def check_missing_tests(comparison: Comparison, modules: list[Module]) -> Outcome:
     """Names are looked for as whole words in test files; a route counts as tested when its path is there."""
     moved = _Moved(modules)
-    changed = [[item for item in _changed(module) if not moved.has(item)] for module in modules]
-    named = _read_tests(comparison, [phrase for items in changed for item in items for phrase in _phrases(item)])
+    changed = [attempt(module.file.path, NAME, partial(_candidates, module, moved)) for module in modules]
+    named = _read_tests(comparison, [phrase for found in changed for _, phrases in _known(found) for phrase in phrases])
     drafts: list[Draft] = []
     rows: list[LedgerRow] = []
     for module, items in zip(modules, changed, strict=True):
-        untested = [item for item in items if item.name not in named.words and not named.phrases & set(_phrases(item))]
+        untested = [
+            item for item, phrases in _known(items) if item.name not in named.words and not named.phrases & phrases
+        ]
         found = list(_drafts(module, untested, named))
         drafts += found
-        status, reason = module.nothing or ("findings" if found else "ok", "")
-        rows.append(LedgerRow(module.file.path, NAME, status, reason))
+        rows.append(LedgerRow(module.file.path, NAME, *_status(module, items, found)))
     return Outcome(drafts, rows)
+
+
+def _candidates(module: Module, moved: "_Moved") -> _Candidates:
+    return [(item, set(_phrases(item))) for item in _changed(module) if not moved.has(item)]
+
+
+def _known(candidates: _Candidates | Failed) -> _Candidates:
+    return [] if isinstance(candidates, Failed) else candidates
+
+
+def _status(module: Module, candidates: _Candidates | Failed, found: list[Draft]) -> tuple[Status, str]:
+    if isinstance(candidates, Failed):
+        return "failed", candidates.reason
+    return module.nothing or ("findings" if found else "ok", "")
 
 
 class _Moved:
     """Definitions of base by name, to tell what only moved."""
 
     def __init__(self, modules: list[Module]) -> None:
-        self._by_name: dict[str, list[Definition]] = defaultdict(list)
+        self._by_name: dict[str, list[tuple[str, Definition]]] = defaultdict(list)
         for module in modules:
             for item in module.base.values():
-                self._by_name[item.name].append(item)
+                self._by_name[item.name].append((module.file.path, item))
 
     def has(self, item: Definition) -> bool:
-        return any(item.fingerprint == earlier.fingerprint for earlier in self._by_name[item.name])
+        own = item.fingerprint
+        return any(own == self._fingerprint(path, earlier) for path, earlier in self._by_name[item.name])
+
+    def _fingerprint(self, path: str, item: Definition) -> str | Failed:
+        """That of another file's definition, whose failure is not this file's."""
+        return attempt(path, "the fingerprint", lambda: item.fingerprint)
 
 
 def _read_tests(comparison: Comparison, phrases: list[str]) -> Named:
@@ -110,7 +137,7 @@ def _draft(module: Module, item: Definition, named: Named) -> Draft:
     line = file.change.first_added(item.line, item.end_line) or file.change.nearest(item.line)
     owner_named = bool(item.owner) and item.owner.rpartition(".")[2] in named.words
     where = f"in none of the {named.files} test files" if named.files else "in no test: there is no test file"
-    other = f" Tests do name its class `{item.owner}`." if owner_named else ""
+    other = f" Tests do name its class `{cut(item.owner)}`." if owner_named else ""
     finding = Finding(
         file=file.path,
         line=line,
@@ -118,8 +145,8 @@ def _draft(module: Module, item: Definition, named: Named) -> Draft:
         rule=NAME,
         tool="emonk",
         severity="info" if owner_named else "low",
-        title=f"No test names the {'new' if new else 'changed'} {item.kind} `{item.qualname}`",
-        detail=f"The word `{item.name}` occurs {where} on head.{other}{_place('It', item, line)}",
+        title=f"No test names the {'new' if new else 'changed'} {item.kind} `{cut(item.qualname)}`",
+        detail=f"The word `{cut(item.name)}` occurs {where} on head.{other}{_place('It', item, line)}",
         evidence=quote(file.head, item.line, item.line),
     )
     return Draft(finding, item.qualname)
@@ -127,7 +154,8 @@ def _draft(module: Module, item: Definition, named: Named) -> Draft:
 
 def _summary(module: Module, rest: list[Definition]) -> Draft:
     file = module.file
-    names = ", ".join(f"`{item.qualname}`" for item in rest)
+    named = [f"`{cut(item.qualname)}`" for item in rest[:_MOST_NAMED]]
+    names = ", ".join([*named, f"and {len(rest) - _MOST_NAMED} more"] if len(rest) > _MOST_NAMED else named)
     line = file.change.first_added(rest[0].line, rest[0].end_line) or file.change.nearest(rest[0].line)
     finding = Finding(
         file=file.path,

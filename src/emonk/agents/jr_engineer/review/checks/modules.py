@@ -2,6 +2,7 @@
 
 import msgspec
 
+from emonk.agents.jr_engineer.review.attempts import attempt
 from emonk.agents.jr_engineer.review.checks.api import Definition, definitions
 from emonk.agents.jr_engineer.review.checks.lint import not_python, unreadable
 from emonk.agents.jr_engineer.review.checks.routes import routes
@@ -26,7 +27,12 @@ class Module(msgspec.Struct, frozen=True):
 
 def read_modules(files: list[ChangedFile]) -> list[Module]:
     """One for each changed file, in order."""
-    return [_module(file) for file in files]
+    return [_attempted(file) for file in files]
+
+
+def _attempted(file: ChangedFile) -> Module:
+    module = attempt(file.path, "reading the definitions", lambda: _module(file))
+    return module if isinstance(module, Module) else Module(file, {}, {}, {}, {}, ("failed", module.reason))
 
 
 def _module(file: ChangedFile) -> Module:

@@ -7,6 +7,7 @@ count too when the change caused them; they are shown where it did.
 
 import difflib
 from collections import Counter
+from functools import lru_cache
 
 import msgspec
 
@@ -16,6 +17,7 @@ from emonk.agents.jr_engineer.review.diff import FileChange, Hunk
 
 _CAUSED_ELSEWHERE = {"F401", "F821", "F822", "F841"}
 _SIMILAR = 0.75
+_LONG = 500
 _Key = tuple[str, str]
 
 
@@ -103,7 +105,14 @@ def _had(hit: Hit, hunk: Hunk, replaced: list[Hit], gone: Counter[_Key]) -> bool
 def _alike(hit: Hit, earlier: Hit) -> bool:
     if hit.code != earlier.code or names_in(hit.message) != names_in(earlier.message):
         return False
-    return difflib.SequenceMatcher(None, earlier.text.strip(), hit.text.strip(), autojunk=False).ratio() >= _SIMILAR
+    return _similar(earlier.text, hit.text)
+
+
+@lru_cache(1024)
+def _similar(earlier: str, later: str) -> bool:
+    """Of a long line only the beginning counts, because comparing costs the square of its length."""
+    first, second = earlier.strip()[:_LONG], later.strip()[:_LONG]
+    return difflib.SequenceMatcher(None, first, second, autojunk=False).ratio() >= _SIMILAR
 
 
 def _cause(change: FileChange, hit: Hit) -> int | None:
@@ -127,4 +136,9 @@ def _is_import(text: str) -> bool:
 
 
 def _key(hit: Hit) -> _Key:
-    return hit.code, " ".join(hit.text.split())
+    return hit.code, _spaced(hit.text)
+
+
+@lru_cache(1024)
+def _spaced(text: str) -> str:
+    return " ".join(text.split())

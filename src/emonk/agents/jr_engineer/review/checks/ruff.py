@@ -7,12 +7,14 @@ import os
 import re
 import sys
 import sysconfig
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 import msgspec
 
+from emonk.agents.jr_engineer.review.checks.halving import Crashed, by_halves
 from emonk.agents.jr_engineer.review.checks.rules import SELECT, is_noise
 from emonk.agents.jr_engineer.review.comparison import Comparison
 from emonk.agents.jr_engineer.review.processes import Processes
@@ -21,6 +23,10 @@ from emonk.errors import InfraError
 
 SYNTAX = "invalid-syntax"
 _LATER_SYNTAX = re.compile(r"on Python 3\.\d+ \(syntax was ")
+MOST_HITS = 1000
+"""Diagnostics of one rule in one version of a file."""
+_PANIC = 101
+"""How a Rust program ends that found a fault of its own."""
 _OLDEST, _NEWEST = 7, 13
 _LOWER_BOUND = re.compile(r"(?:>=|~=|==|\^|>)\s*3\.(\d+)")
 _REQUIRES = re.compile(r"^\s*(?:requires-python|python_requires|python)\s*=\s*([^\n]*)", re.MULTILINE)
@@ -37,6 +43,11 @@ class _Diagnostic(msgspec.Struct, frozen=True):
     location: _Position
     end_location: _Position
     url: str | None = None
+
+    @property
+    def index(self) -> int:
+        """The position of its file: the number in its neutral name."""
+        return int(Path(self.filename).parent.name[1:])
 
 
 class Hit(msgspec.Struct, frozen=True):
@@ -65,6 +76,29 @@ class Hits(msgspec.Struct, frozen=True):
     head: dict[int, list[Hit]]
     head_all: dict[int, list[Hit]]
     base_all: dict[int, list[Hit]]
+    floods: dict[int, str]
+    crashes: dict[int, str]
+
+    def of(self, index: int) -> "FileHits":
+        flood, crash = self.floods.get(index, ""), self.crashes.get(index, "")
+        return FileHits(self.head.get(index, []), self.base_all.get(index, []), flood, crash)
+
+
+class FileHits(msgspec.Struct, frozen=True):
+    """Those of one file.
+
+    Attributes:
+        flood: the rule of which there were more than `MOST_HITS`, if there is one.
+        crash: why ruff could not look at one of the versions, if it could not.
+    """
+
+    head: list[Hit]
+    base_all: list[Hit]
+    flood: str
+    crash: str
+
+
+_Run = tuple[list[_Diagnostic], dict[str, str]]
 
 
 def run_ruff(comparison: Comparison, files: list[ChangedFile]) -> Hits:
@@ -79,16 +113,33 @@ def run_ruff(comparison: Comparison, files: list[ChangedFile]) -> Hits:
     _write(scratch / "base", ((file.change.old_path, file.base) for file in files))
     version = target_options(target)
     runs = [("head", version), ("head", ["--ignore-noqa", *version]), ("base", ["--ignore-noqa", *version])]
-    head, head_all, base_all = _run_all(comparison.repository.processes, scratch, runs)
+    finished = _run_all(comparison.repository.processes, scratch, runs)
+    head, head_all, base_all = (found for found, _ in finished)
+    crashes = {int(name[1:]): reason for _, crashed in finished for name, reason in crashed.items()}
     declared = target is not None
+    floods: dict[int, str] = {}
     return Hits(
-        _by_file(head, files, "head", declared=declared),
-        _by_file(head_all, files, "head", declared=declared),
-        _by_file(base_all, files, "base", declared=declared),
+        _by_file(_bounded(head, floods), files, "head", declared=declared),
+        _by_file(_bounded(head_all, floods), files, "head", declared=declared),
+        _by_file(_bounded(base_all, floods), files, "base", declared=declared),
+        floods,
+        crashes,
     )
 
 
-def _run_all(processes: Processes, scratch: Path, runs: list[tuple[str, list[str]]]) -> list[list[_Diagnostic]]:
+def _bounded(found: list[_Diagnostic], floods: dict[int, str]) -> Iterator[_Diagnostic]:
+    """The first of each rule in each file, because comparing costs their square; notes where there are more."""
+    seen: Counter[tuple[int, str]] = Counter()
+    for diagnostic in found:
+        place = (diagnostic.index, diagnostic.code or SYNTAX)
+        seen[place] += 1
+        if seen[place] <= MOST_HITS:
+            yield diagnostic
+        elif place[1] != SYNTAX:
+            floods[place[0]] = place[1]
+
+
+def _run_all(processes: Processes, scratch: Path, runs: list[tuple[str, list[str]]]) -> list[_Run]:
     with ThreadPoolExecutor(2) as pool:
         pending = [pool.submit(_run, processes, scratch / side, options) for side, options in runs]
         try:
@@ -133,15 +184,22 @@ def _neutral_name(path: str) -> str:
     return "module.pyi" if name.endswith(".pyi") else "module.py"
 
 
-def _run(processes: Processes, directory: Path, options: list[str]) -> list[_Diagnostic]:
+def _run(processes: Processes, directory: Path, options: list[str]) -> _Run:
     fixed = ["check", "--isolated", "--no-cache", "--quiet", "--exit-zero", "--no-fix", "--output-format=json"]
-    output = _call(processes, directory, [*fixed, f"--select={SELECT}", *options, "."])
-    return msgspec.json.decode(output or b"[]", type=list[_Diagnostic])
+
+    def check(names: Sequence[str]) -> list[_Diagnostic]:
+        output = _call(processes, directory, [*fixed, f"--select={SELECT}", *options, *names])
+        return msgspec.json.decode(output or b"[]", type=list[_Diagnostic])
+
+    names = sorted(folder.name for folder in directory.iterdir())
+    return by_halves(names, check) if names else ([], {})
 
 
 def _call(processes: Processes, directory: Path, arguments: list[str]) -> bytes:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("RUFF_", "PYTHON"))}
     done = processes.run([*_program(), *arguments], cwd=directory, env={**inherited, "NO_COLOR": "1"})
+    if done.status < 0 or done.status == _PANIC:
+        raise Crashed(f"ruff crashes on it (status {done.status})")
     if done.status:
         raise InfraError(f"ruff failed: {done.complaint}", hint="pip install ruff")
     return done.output
@@ -152,10 +210,12 @@ def _program() -> list[str]:
     return [str(installed)] if installed.is_file() else [sys.executable, "-I", "-m", "ruff"]
 
 
-def _by_file(found: list[_Diagnostic], files: list[ChangedFile], side: str, *, declared: bool) -> dict[int, list[Hit]]:
+def _by_file(
+    found: Iterable[_Diagnostic], files: list[ChangedFile], side: str, *, declared: bool
+) -> dict[int, list[Hit]]:
     hits: dict[int, list[Hit]] = {}
     for diagnostic in found:
-        index = int(Path(diagnostic.filename).parent.name[1:])
+        index = diagnostic.index
         file = files[index]
         source, path = (file.head, file.path) if side == "head" else (file.base, file.change.old_path)
         hit = _hit(diagnostic, source)
