@@ -227,6 +227,10 @@ def test_a_message_that_cannot_be_kept_is_refused(store: str) -> None:
         ({"name": "no spaces"}, "cannot be an agent's name"),
         ({"tools": [get_weather, get_weather]}, "two tools are named 'get_weather'"),
         ({"tools": [len]}, "is not a tool"),
+        ({"skills": "nowhere"}, "is not a skill"),
+        ({"limits": {"steps": 3}}, "limits is"),
+        ({"model": None}, "is no model"),
+        ({"model": {"worker": "offline"}}, "no lead"),
     ],
 )
 def test_an_agent_that_cannot_be_is_refused_at_once(settings: dict[str, Any], said: str) -> None:
@@ -239,3 +243,22 @@ def test_an_agent_that_cannot_be_is_refused_at_once(settings: dict[str, Any], sa
 def test_a_limit_is_above_zero(limits: dict[str, Any]) -> None:
     with pytest.raises(InvalidConfig, match="above zero"):
         Limits(**limits)
+
+
+def test_what_can_never_run_is_said_at_the_start(store: str) -> None:
+    agent, _ = weather_agent([], store)
+    assert [line for line in agent.notices if "book_flight has high risk (what declares none counts as high)" in line]
+
+
+def test_a_tool_that_no_model_can_call_is_found_at_the_start(store: str) -> None:
+    @tool(risk="low")
+    def strange(*args: int) -> str:
+        """Take whatever comes."""
+        return str(args)
+
+    async def main() -> None:
+        agent, _ = weather_agent([], store, tools=[strange])
+        with pytest.raises(InvalidConfig, match="strange"):
+            await agent.start()
+
+    asyncio.run(main())

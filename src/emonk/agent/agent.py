@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from emonk.agent.file import not_available, read_agent_file
+from emonk.agent.parts import cannot_run, check_text, check_tools, collect, instruct, lead_model
 from emonk.clock import SYSTEM_CLOCK, Clock
 from emonk.costs import check_priced
 from emonk.errors import ConfigError, InvalidArguments, InvalidConfig, UnknownPrice
@@ -22,8 +23,7 @@ from emonk.runtime.limits import Limits
 from emonk.runtime.progress import TurnEvent, TurnReplied
 from emonk.runtime.sessions import Sessions
 from emonk.runtime.turn import Setup
-from emonk.skills.index import index, skill_reader
-from emonk.skills.loader import check_names, load_skills
+from emonk.skills.loader import load_skills
 from emonk.skills.protocol import Runnable
 from emonk.skills.skill import Skill
 from emonk.store.connect import connect, default_url
@@ -68,14 +68,15 @@ class Agent:
     ) -> None:
         if not _NAME.fullmatch(name):
             raise InvalidConfig(f"{name!r} cannot be an agent's name", hint="letters, digits, - _ . and at most 64")
-        check_names(skills)
+        if limits is not None and not hasattr(limits, "steps"):
+            raise InvalidConfig(f"limits is {limits!r}", hint="write limits=Limits(steps=8)")
         self.name = name
         self.skills = tuple(skills)
-        self.tools = _collect(tools, self.skills)
-        self._notices = [f"skill {skill.name}: {skill.reason}" for skill in self.skills if not skill.available]
+        self.tools = collect(tools, self.skills)
+        self._given_model, unused = lead_model(model)
+        self._notices = [*unused, *cannot_run(self.tools, self.skills)]
         self._price_notice = ""
-        self._instructions = _instruct(instructions, self.skills)
-        self._given_model = self._lead(model) if isinstance(model, Mapping) else model
+        self._instructions = instruct(instructions, self.skills)
         self._given_store = store
         self._limits = limits or Limits()
         self._unpriced = unpriced
@@ -133,6 +134,7 @@ class Agent:
         if self._open is not None:
             return
         async with AsyncExitStack() as opened:
+            check_tools(self.tools)
             model = await self._create_model(opened)
             store = await self._connect(opened)
             owner = enlist()
@@ -206,21 +208,13 @@ class Agent:
         return await self._running().resume(SessionKey(self.name, session_id))
 
     def _item(self, text: str, session_id: str | None, user_id: str, message_id: str | None) -> InboxItem:
+        check_text(text, session_id, user_id, message_id)
         if not text.strip():
             raise InvalidArguments("the message is empty")
-        _check_encodable(text, session_id, user_id, message_id)
         message_id = message_id or uuid7()
         trace_id = get_trace_id() or new_trace_id()
         said = UserSaid(message_id=message_id, user_id=user_id, trace_id=trace_id, parts=(Text(text),))
         return InboxItem(SessionKey(self.name, session_id or uuid7()), message_id, user_id, said)
-
-    def _lead(self, roles: Mapping[str, str]) -> str:
-        if not roles.get("lead"):
-            raise InvalidConfig("the models name no lead", hint='write model={"lead": "gemini:NAME"}')
-        self._notices += [
-            f"model {roles[role]} ({role}) is not used in this version" for role in roles if role != "lead"
-        ]
-        return roles["lead"]
 
     async def _create_model(self, opened: AsyncExitStack) -> Model:
         given = self._given_model
@@ -251,34 +245,3 @@ class Agent:
 
     def _not_started(self) -> ConfigError:
         return ConfigError(f"agent {self.name} is not started", hint="use it inside `async with agent:`")
-
-
-def _check_encodable(*texts: str | None) -> None:
-    """A lone surrogate, half of a character, can be neither stored nor sent."""
-    for text in texts:
-        try:
-            (text or "").encode()
-        except UnicodeEncodeError as error:
-            raise InvalidArguments(
-                f"the message holds half a character at {error.start}", hint="send it as UTF-8"
-            ) from error
-
-
-def _collect(tools: Sequence[Runnable], skills: Sequence[Skill]) -> tuple[Runnable, ...]:
-    """All tools of an agent, no two of one name."""
-    for tool in tools:
-        if not hasattr(tool, "run"):
-            raise InvalidConfig(f"{tool!r} is not a tool", hint="decorate the function with @tool")
-    available = [skill for skill in skills if skill.available]
-    reader = skill_reader(available)
-    found = (*tools, *(tool for skill in available for tool in skill.tools), *((reader,) if reader else ()))
-    names = [tool.name for tool in found]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice:
-        raise InvalidConfig(f"two tools are named {twice!r}", hint="rename one of them")
-    return found
-
-
-def _instruct(instructions: str, skills: Sequence[Skill]) -> str:
-    listed = f"# Skills\n{index(skills)}" if skills else ""
-    return "\n\n".join(part for part in (instructions.strip(), listed) if part)

@@ -19,4 +19,5 @@ def decide(tool: str, risk: RiskLevel) -> Allowed | Denied:
     """Only LOW risk runs without a person's decision, and there is no way yet to ask for one."""
     if risk is RiskLevel.LOW:
         return Allowed()
-    return Denied(f"{tool} has {risk} risk and needs an approval, which this version cannot ask for")
+    stated = "high risk (what declares none counts as high)" if risk is RiskLevel.HIGH else f"{risk} risk"
+    return Denied(f"{tool} has {stated} and needs an approval, which this version cannot ask for")

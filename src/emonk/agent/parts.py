@@ -1,0 +1,88 @@
+"""What an agent is put together from, checked."""
+
+from collections.abc import Mapping, Sequence
+
+from emonk.errors import InvalidArguments, InvalidConfig
+from emonk.models import Model
+from emonk.permissions.policy import Denied, decide
+from emonk.skills.index import index, skill_reader
+from emonk.skills.loader import check_names
+from emonk.skills.protocol import Runnable
+from emonk.skills.skill import Skill
+
+
+def collect(tools: Sequence[Runnable], skills: Sequence[Skill]) -> tuple[Runnable, ...]:
+    """All tools of an agent.
+
+    Raises:
+        InvalidConfig: something is no tool or no skill, or two have one name.
+    """
+    for skill in skills:
+        if not hasattr(skill, "instructions"):
+            raise InvalidConfig(f"{skill!r} is not a skill", hint="load_skills(DIRECTORY) reads those of a directory")
+    for tool in tools:
+        if not hasattr(tool, "run"):
+            raise InvalidConfig(f"{tool!r} is not a tool", hint="decorate the function with @tool")
+    check_names(skills)
+    available = [skill for skill in skills if skill.available]
+    reader = skill_reader(available)
+    found = (*tools, *(tool for skill in available for tool in skill.tools), *((reader,) if reader else ()))
+    names = [tool.name for tool in found]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise InvalidConfig(f"two tools are named {twice!r}", hint="rename one of them")
+    return found
+
+
+def check_tools(tools: Sequence[Runnable]) -> None:
+    """Find out before the first message whether every tool can be offered to a model.
+
+    Raises:
+        InvalidConfig: a function has a parameter that no model can give.
+    """
+    for tool in tools:
+        _ = tool.parameters
+
+
+def cannot_run(tools: Sequence[Runnable], skills: Sequence[Skill]) -> list[str]:
+    """What is there and cannot be used, one line each."""
+    lines = [f"skill {skill.name}: {skill.reason}" for skill in skills if not skill.available]
+    decisions = [decide(tool.name, tool.risk) for tool in tools]
+    return lines + [f"tool {decision.reason}" for decision in decisions if isinstance(decision, Denied)]
+
+
+def instruct(instructions: str, skills: Sequence[Skill]) -> str:
+    """The system prompt: the instructions, then one line for each skill."""
+    listed = f"# Skills\n{index(skills)}" if skills else ""
+    return "\n\n".join(part for part in (instructions.strip(), listed) if part)
+
+
+def lead_model(model: "str | Mapping[str, str] | Model") -> "tuple[str | Model, list[str]]":
+    """The lead model, and what else was named and is not used.
+
+    Raises:
+        InvalidConfig: there is no lead model.
+    """
+    if isinstance(model, Mapping):
+        if not model.get("lead"):
+            raise InvalidConfig("the models name no lead", hint='write model={"lead": "gemini:NAME"}')
+        others = [f"{role} model {name} is not used in this version" for role, name in model.items() if role != "lead"]
+        return model["lead"], others
+    if not model or (not isinstance(model, str) and not hasattr(model, "generate")):
+        raise InvalidConfig(f"{model!r} is no model", hint="write offline, gemini:NAME, or give an emonk.models.Model")
+    return model, []
+
+
+def check_text(*texts: str | None) -> None:
+    """A lone surrogate, half of a character, can be neither stored nor sent.
+
+    Raises:
+        InvalidArguments: a text holds one, or is no text.
+    """
+    for text in texts:
+        try:
+            (text or "").encode()
+        except AttributeError as error:
+            raise InvalidArguments(f"{text!r} is no text", hint="messages, users and ids are str") from error
+        except UnicodeEncodeError as error:
+            raise InvalidArguments(f"the message holds half a character at {error.start}", hint="send UTF-8") from error
