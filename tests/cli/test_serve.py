@@ -36,8 +36,8 @@ def test_it_prints_an_address_that_lets_one_in_and_ends_on_a_signal(tmp_path: Pa
 
 def test_the_shipped_agents_are_served_without_any_variable() -> None:
     with serving(EMONK_TOKEN="of-my-own") as (_, line):
-        url, _, token = line.partition("/?token=")
-        assert token == "of-my-own"
+        url, token = line, "of-my-own"
+        assert token not in line
         with urllib.request.urlopen(f"{url}/health", timeout=30) as response:
             health = json.load(response)
         assert (health["status"], health["agents"]) == ("ok", ["jr-engineer", "marketing"])
@@ -109,3 +109,14 @@ def status_of(request: urllib.request.Request) -> int:
 def test_a_model_that_cannot_be_used_is_one_line() -> None:
     assert "GEMINI_API_KEY" in refused("serve", "--model", "gemini:gemini-2.0-flash", "--port", 0)
     assert "names no model" in refused("serve", "--model", "gemni:x", "--port", 0)
+
+
+@pytest.mark.parametrize("token", ["\udcff", "schl\u00fcssel", "a\tb"])
+def test_a_token_that_no_header_can_carry_is_one_line(token: str) -> None:
+    assert "EMONK_TOKEN holds more than printable ASCII" in refused("serve", "--port", 0, EMONK_TOKEN=token)
+
+
+def test_a_token_with_any_printable_characters_works(tmp_path: Path) -> None:
+    token = "a+b&c#d e%"
+    with serving(write_agent(tmp_path), EMONK_TOKEN=token) as (_, url):
+        assert ask(url, token, message="greet Ada")["status"] == "done"

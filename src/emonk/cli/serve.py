@@ -26,31 +26,37 @@ def serve(
 ) -> None:
     """Serve agents: a chat page at / and the API under /api, behind a token.
 
-    EMONK_TOKEN sets the token; without it one is made and printed. EMONK_ALLOWED_HOSTS names further hosts, with
-    commas between, that this server answers to.
+    EMONK_TOKEN sets the token; without it one is made and printed with the address. EMONK_ALLOWED_HOSTS names
+    further hosts, with commas between, that this server answers to.
     """
     log_to_file()
-    token = _token(host)
+    given = _given_token(host)
+    token = given or secrets.token_urlsafe(24)
     agents = load_agents(agent or (), model=model)
     listener = _listen(host, port)
     from emonk.cli.serving import Serving  # noqa: PLC0415  wrong arguments are told before the server is loaded
 
-    serving = Serving(agents, listener, token=token, pages=tuple(pages()), allowed_hosts=_hosts(host))
+    serving = Serving(
+        agents, listener, token=token, pages=tuple(pages()), allowed_hosts=_hosts(host), show_token=not given
+    )
     raise typer.Exit(serving.run())
 
 
-def _token(host: str) -> str:
-    """The token of the environment, or a new one.
+def _given_token(host: str) -> str:
+    """The token of the environment, or nothing.
 
     Raises:
-        UsageError: the server would be open to the network with a token that only its terminal has seen.
+        UsageError: no header can carry it, or the server would be open to the network with a token that only its
+            terminal has seen.
     """
     given = os.environ.get("EMONK_TOKEN", "").strip()
     if not given and not _is_loopback(host):
         raise UsageError(
             f"--host {host} opens this server to the network", "set EMONK_TOKEN to a secret of your own first"
         )
-    return given or secrets.token_urlsafe(24)
+    if not (given.isascii() and given.isprintable()):
+        raise UsageError("EMONK_TOKEN holds more than printable ASCII characters", "an HTTP header could not carry it")
+    return given
 
 
 def _is_loopback(host: str) -> bool:

@@ -35,10 +35,11 @@ class Serving:
         token: str,
         pages: Sequence[Page],
         allowed_hosts: Collection[str],
+        show_token: bool,
     ) -> None:
         self._agents = agents
         self._listener = listener
-        self._token = token
+        self._query = f"/?token={token}" if show_token else ""
         self._app = create_app(agents, token=token, pages=pages, allowed_hosts=allowed_hosts)
 
     def run(self) -> int:
@@ -63,7 +64,7 @@ class Serving:
     def _announce(self) -> None:
         host, port = self._listener.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
-        say(f"http://{shown}:{port}/?token={self._token}")
+        say(f"http://{shown}:{port}{self._query}")
 
 
 class _Server(uvicorn.Server):
