@@ -1,6 +1,5 @@
 """The commands, and what happens to the errors of all of them."""
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -9,8 +8,9 @@ import typer
 
 import emonk
 from emonk.cli import chat, serve, sessions
+from emonk.cli.streams import discard_output, open_streams, output_failure
 from emonk.cli.tenants import commands
-from emonk.cli.trouble import INTERRUPTED, UNREAD, complain, report
+from emonk.cli.trouble import FAILED, INTERRUPTED, UNREAD, complain, report
 
 PLAIN: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
 HELP = {"help_option_names": ["-h", "--help"]}
@@ -29,6 +29,9 @@ def build() -> typer.Typer:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code of the process."""
+    if not open_streams():
+        complain("standard output is closed")
+        return FAILED
     try:
         code: object = build()(args=arguments, prog_name="emonk", standalone_mode=False)
         sys.stdout.flush()
@@ -43,6 +46,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error.__context__, BrokenPipeError):  # which Typer makes a 1 of
             return _gone()
         raise
+    except OSError as error:
+        return _unwritten() or report(error)
     except Exception as error:  # noqa: BLE001  nothing may reach the user as a traceback
         return _misused(error) or report(error)
     return code if isinstance(code, int) else 0
@@ -74,6 +79,16 @@ def _misused(error: Exception) -> int | None:
 
 
 def _gone() -> int:
-    """Nobody reads on, as with `emonk ... | head`: end quietly, also when the interpreter flushes at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Nobody reads on, as with `emonk ... | head`: end quietly."""
+    discard_output()
     return UNREAD
+
+
+def _unwritten() -> int | None:
+    """Report that the output cannot be written, if that is what is wrong."""
+    failure = output_failure()
+    if failure is None:
+        return None
+    discard_output()
+    complain(f"cannot write to standard output: {failure.strerror}")
+    return FAILED
