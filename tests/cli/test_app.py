@@ -1,6 +1,7 @@
 """What all commands have in common: help, versions, and one line for what is wrong."""
 
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import emonk as package
 from emonk.cli.terminal import one_line, visible
 from emonk.cli.trouble import UsageError, report
 from emonk.errors import InvalidConfig, Unavailable
-from tests.cli.running import EMONK, emonk, refused
+from tests.cli.running import EMONK, emonk, refused, write_agent
 
 
 def test_help_lists_the_commands() -> None:
@@ -69,6 +70,38 @@ def test_a_reader_that_goes_away_is_no_trouble() -> None:
     with os.fdopen(write, "w") as gone:
         ended = subprocess.run([*EMONK, "--help"], stdout=gone, stderr=subprocess.PIPE, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (141, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that Linux has")
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["sessions", "list"], ["chat", "-m", "hi"]])
+def test_output_that_cannot_be_written_is_one_line(arguments: list[str]) -> None:
+    for stream, said in ((">/dev/full", "No space left on device"), (">&-", "closed")):
+        command = ["sh", "-c", f'exec "$@" {stream}', "sh", *EMONK, *arguments]
+        ended = subprocess.run(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, check=False)
+        assert ended.returncode == 1
+        assert ended.stderr.count("\n") == 1
+        assert said in ended.stderr
+
+
+def test_other_closed_streams_are_no_trouble() -> None:
+    command = ["sh", "-c", 'exec "$@" <&- 2>&-', "sh", *EMONK]
+    for arguments, code in ((["chat", "-m", "hi"], 0), (["chat"], 2), (["chat", "nobody", "-m", "hi"], 2)):
+        ended = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+        assert (ended.returncode, bool(ended.stdout)) == (code, not code)
+
+
+def test_what_the_output_cannot_encode_is_replaced(tmp_path: Path) -> None:
+    agent = write_agent(tmp_path)
+    ended = emonk("chat", agent, "-m", "greet \u00c5sa", PYTHONIOENCODING="ascii")
+    assert (ended.returncode, "?sa" in ended.stdout) == (0, True), ended
+    assert emonk("sessions", "list", PYTHONIOENCODING="ascii").returncode == 0
+
+
+def test_the_data_directory_and_its_log_are_private() -> None:
+    assert emonk("chat", "-m", "hi").returncode == 0
+    folder = Path(os.environ["EMONK_DATA_DIR"])
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o600}
 
 
 def test_errors_decide_about_the_exit_code(capsys: pytest.CaptureFixture[str]) -> None:

@@ -114,7 +114,7 @@ class _History:
         with suppress(ImportError, OSError):
             import readline  # noqa: PLC0415  not on every platform, and only for a dialogue
 
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
             readline.set_history_length(HISTORY_LINES)
             readline.read_history_file(self._path)

@@ -57,6 +57,7 @@ def debugging() -> bool:
 
 def log_to_file() -> bool:
     """Send warnings and worse to the log file, or to standard error when debugging; False if they are lost."""
+    logging.raiseExceptions = False  # a log that cannot be written is no reason to fill the terminal with tracebacks
     handler = _handler()
     logging.basicConfig(
         handlers=[handler],
@@ -77,7 +78,8 @@ def _handler() -> logging.Handler:
     if debugging():
         return logging.StreamHandler()
     try:
-        log_file().parent.mkdir(parents=True, exist_ok=True)
+        log_file().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        log_file().touch(mode=0o600)
         return logging.FileHandler(log_file(), encoding="utf-8")
     except OSError:
         return logging.NullHandler()
