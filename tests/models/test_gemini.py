@@ -251,6 +251,14 @@ LITTLE: list[tuple[dict[str, Any], str, Outcome]] = [
     (body({"inlineData": {"mimeType": "image/png", "data": "AAECAw=="}}), "STOP", Outcome.COMPLETE),
     (body({"executableCode": {"code": "1"}}), "STOP", Outcome.EMPTY),
     (body({"text": "cut"}, finish_reason="MAX_TOKENS"), "MAX_TOKENS", Outcome.TRUNCATED),
+    (body(calls("", {"x": 1})), "STOP", Outcome.MALFORMED),
+    (body(calls("", {"x": 1}), {"text": " "}), "STOP", Outcome.MALFORMED),
+    (body(calls("", {"x": 1}), {"text": "hello"}), "STOP", Outcome.COMPLETE),
+    (body(calls("", {"x": 1}), calls("f", {})), "STOP", Outcome.TOOL_CALLS),
+    (body(calls("", {"x": 1}), finish_reason="SAFETY"), "SAFETY", Outcome.BLOCKED),
+    (body({"functionResponse": {"name": "f", "response": {}}}), "STOP", Outcome.MALFORMED),
+    (body({"inlineData": {"mimeType": "x/y", "data": "!!"}}), "STOP", Outcome.MALFORMED),
+    (body({"somethingNew": 1}), "STOP", Outcome.EMPTY),
 ]
 
 
@@ -258,6 +266,30 @@ LITTLE: list[tuple[dict[str, Any], str, Outcome]] = [
 def test_answers_with_little_in_them(answer: dict[str, Any], finish_reason: str, means: Outcome) -> None:
     response = generated(answer)
     assert (response.finish_reason, response.outcome) == (finish_reason, means)
+
+
+POISON: list[list[Any]] = [
+    [{"text": "hello"}, calls("", {"x": 1})],
+    [calls("", {"x": 1}), calls("f", {})],
+    [{"text": "a", "thoughtSignature": "!!!not base64"}],
+    [{"text": "t"}, {"text": "", "thoughtSignature": "!!"}],
+    [{"inlineData": {"mimeType": "x/y", "data": "!!"}}, {"text": "t"}],
+    [{"executableCode": {"code": "1"}}, {"text": "t"}, {"weird": 1}],
+    [{"functionResponse": {"name": "f", "response": {}}}, {"text": "t"}],
+]
+
+
+@pytest.mark.parametrize("parts", POISON)
+def test_no_answer_makes_the_next_request_one_that_gemini_refuses(parts: list[Any]) -> None:
+    async def main() -> None:
+        async with model_of(body(*parts), says("fine")) as (model, server):
+            first = await model.generate(ASKING)
+            results = [tool_result(call, "done") for call in first.tool_calls]
+            history = [*ASKING.messages, first.message, *results, user("and now?")]
+            assert (await model.generate(ModelRequest(history))).text == "fine"
+        assert server.refused == []
+
+    asyncio.run(main())
 
 
 def test_a_blocked_prompt_ends_a_stream_properly() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from emonk.errors import EmonkError
-from emonk.messages import user
+from emonk.messages import tool_result, user
 from emonk.models.fields import as_list, as_object
 from emonk.models.gemini import GeminiModel
 from emonk.models.gemini_answer import Answer
@@ -20,6 +20,7 @@ from emonk.models.gemini_wire import read_body
 from emonk.models.protocol import ModelRequest, ModelResponse
 from emonk.testing.gemini import GeminiServer
 from emonk.testing.gemini_answers import Chunks, Raw, body, calls, quota_exhausted, says
+from emonk.testing.gemini_rules import check
 
 ASKING = ModelRequest([user("hi")])
 STRANGE: tuple[Any, ...] = (
@@ -83,7 +84,8 @@ def sane(response: ModelResponse) -> None:
     counts = (usage.input_tokens, usage.output_tokens, usage.cached_input_tokens, usage.reasoning_tokens)
     assert all(count >= 0 for count in counts)
     assert all(call.name and call.id for call in response.tool_calls)
-    RequestWriter().write(ModelRequest([user("hi"), response.message]))
+    results = [tool_result(call, "done") for call in response.tool_calls]
+    check(json.loads(RequestWriter().write(ModelRequest([user("hi"), response.message, *results, user("go on")]))))
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -27,7 +27,7 @@ from emonk.messages import (
     user,
 )
 from emonk.models.gemini_request import RequestWriter, write_contents
-from emonk.models.gemini_wire import MADE_UP_ID, join_parts, read_body, read_part, read_usage
+from emonk.models.gemini_wire import MADE_UP_ID, is_lost, join_parts, read_body, read_part, read_usage
 from emonk.models.protocol import ModelRequest, ToolSchema
 from emonk.records import Usage
 from emonk.testing.gemini_rules import check
@@ -114,19 +114,88 @@ def test_every_part_goes_back_as_it_came_with_its_own_signature() -> None:
         {"toolResponse": {"id": "y", "toolType": "GOOGLE_SEARCH_WEB"}},
         {"inlineData": {"mimeType": "image/png", "data": "AAECAw=="}, "thoughtSignature": SIGNATURE},
         {"inlineData": {"mimeType": "image/png", "data": "AAECAw=="}, "thought": True},
-        {"inlineData": {"mimeType": "image/png", "data": "not base64"}},
-        {"somethingNew": {"deep": [{"er": 1}]}, "thoughtSignature": SIGNATURE},
-        {"thoughtSignature": SIGNATURE},
+        {"fileData": {"mimeType": "video/mp4", "fileUri": "https://x"}, "videoMetadata": {"fps": 1}},
     ]
     read = [part for wire in parts if (part := read_part(wire)) is not None]
     kinds = [type(part).__name__ for part in read]
-    assert kinds == ["Thinking", "Text", "Text", "ToolCall", *["Foreign"] * 4, "Blob", *["Foreign"] * 4]
+    assert kinds == ["Thinking", "Text", "Text", "ToolCall", *["Foreign"] * 4, "Blob", *["Foreign"] * 2]
     assert contents(AssistantMessage(tuple(read))) == [{"role": "model", "parts": parts}]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"functionResponse": {"name": "f", "response": {}}},
+        {"inlineData": {"mimeType": "image/png", "data": "!!"}},
+        {"inlineData": {"mimeType": "image/png", "data": "not base64"}, "thought": True},
+        {"inlineData": {"mimeType": "", "data": "AAEC"}},
+        {"inlineData": None},
+    ],
+)
+def test_parts_that_could_never_be_sent_back_are_left_out(part: Any) -> None:
+    assert read_part(part) is None
+    assert is_lost(part)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"somethingNew": {"deep": [{"er": 1}]}, "thoughtSignature": SIGNATURE},
+        {"thoughtSignature": SIGNATURE},
+        {"thought": True},
+        {"functionCall": {"name": "", "args": {}}},
+        {"functionResponse": {"name": "f", "response": {}}},
+        {"inlineData": {"mimeType": "image/png", "data": "!!"}},
+        {"executableCode": "1"},
+        {"executableCode": {}, "toolCall": {}},
+    ],
+)
+def test_foreign_parts_that_gemini_would_refuse_stay_here_also_those_of_old_sessions(data: dict[str, Any]) -> None:
+    foreign = Foreign("gemini", data)
+    assert contents(user("a"), assistant([foreign]), user("b")) == contents(user("a"), user("b"))
+    (_, said) = contents(user("a"), assistant([foreign, Text("b")]))
+    assert said["parts"] == [{"text": "b"}]
+
+
+def test_what_gemini_does_not_know_beside_a_part_stays_here() -> None:
+    code = {"executableCode": {"language": "PYTHON", "code": "1"}}
+    strange = {**code, "somethingNew": 1, "thought": "yes", "videoMetadata": 3, "thoughtSignature": "!!"}
+    part = Foreign("gemini", strange)
+    assert read_part(strange) == part
+    assert contents(assistant([part])) == [{"role": "model", "parts": [code]}]
+
+
+@pytest.mark.parametrize("signature", ["!!!not base64", "a", "é", ""])
+def test_signatures_that_are_none_are_not_sent(signature: str) -> None:
+    call = ToolCall("i", "f", {}, signature)
+    said = assistant([Text("a", signature), Text("", signature), Thinking("b", signature), Thinking("", signature)])
+    sent = contents(user("hi"), said, assistant([Blob("image/png", b"1", signature)], tool_calls=[call]))
+    assert sent[1]["parts"] == [
+        {"text": "a"},
+        {"text": "b", "thought": True},
+        {"inlineData": {"mimeType": "image/png", "data": "MQ=="}},
+        {"functionCall": {"name": "f", "id": "i", "args": {}}},
+    ]
+
+
+@pytest.mark.parametrize("signature", [SIGNATURE, "-_-_", "YQ", "skip_thought_signature_validator"])
+def test_signatures_of_either_alphabet_go_back_as_they_came(signature: str) -> None:
+    (content,) = contents(assistant([Text("a", signature)]))
+    assert content["parts"] == [{"text": "a", "thoughtSignature": signature}]
+
+
+def test_a_signature_alone_is_that_of_an_empty_text() -> None:
+    assert read_part({"thoughtSignature": SIGNATURE}) == Text("", SIGNATURE)
+
+
+def test_a_blob_in_the_other_alphabet_is_read() -> None:
+    assert read_part({"inlineData": {"mimeType": "x/y", "data": "-_8"}}) == Blob("x/y", b"\xfb\xff")
 
 
 @pytest.mark.parametrize("part", [None, 1, "x", [], {}, {"text": ""}, {"text": "", "thought": True}])
 def test_parts_that_say_nothing_are_left_out(part: Any) -> None:
     assert read_part(part) is None
+    assert not is_lost(part)
 
 
 def test_a_call_without_an_id_gets_one_that_is_never_sent() -> None:
@@ -146,12 +215,13 @@ def test_a_call_without_an_id_gets_one_that_is_never_sent() -> None:
         ({"name": "f", "id": "i", "args": [1]}, ToolCall("i", "f", {}, None, "[1]")),
         ({"name": "f", "id": "i", "args": "x"}, ToolCall("i", "f", {}, None, '"x"')),
         ({"name": "f", "id": "i", "args": None}, ToolCall("i", "f")),
-        ({"name": "", "args": {}}, Foreign("gemini", {"functionCall": {"name": "", "args": {}}})),
-        ({"args": {}}, Foreign("gemini", {"functionCall": {"args": {}}})),
-        (None, Foreign("gemini", {"functionCall": None})),
+        ({"name": "", "args": {}}, None),
+        ({"name": 7, "args": {}}, None),
+        ({"args": {}}, None),
+        (None, None),
     ],
 )
-def test_calls_that_are_not_as_documented(call: Any, expected: AssistantPart) -> None:
+def test_calls_that_are_not_as_documented(call: Any, expected: AssistantPart | None) -> None:
     assert read_part({"functionCall": call}) == expected
 
 

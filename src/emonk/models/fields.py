@@ -1,6 +1,10 @@
 """Fields of JSON that others wrote: the wrong type counts as absent."""
 
+import base64
+import binascii
 from typing import Any, cast
+
+_URL_SAFE = str.maketrans("-_", "+/")
 
 
 def as_object(value: Any) -> dict[str, Any]:
@@ -23,3 +27,13 @@ def as_count(value: Any) -> int:
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def as_bytes(value: Any) -> bytes | None:
+    """Bytes in base64 of either alphabet, padded or not, as proto3 JSON reads them; None when it is no base64."""
+    if not isinstance(value, str):
+        return None
+    try:
+        return base64.b64decode(value.translate(_URL_SAFE) + "=" * (-len(value) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return None

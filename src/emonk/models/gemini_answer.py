@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from emonk.messages import AssistantMessage, AssistantPart, Blob
 from emonk.models.gemini_errors import failure, read_status
-from emonk.models.gemini_wire import Body, join_parts, read_part, read_usage
+from emonk.models.gemini_wire import Body, is_lost, join_parts, read_part, read_usage
 from emonk.models.protocol import ModelResponse, Outcome
 from emonk.records import Usage
 
@@ -51,6 +51,7 @@ class Answer:
         self._usage = Usage()
         self._parts: list[AssistantPart] = []
         self._blocked = False
+        self._lost = False
 
     def add(self, body: Body) -> list[AssistantPart]:
         """Take in a body, and give the parts it added.
@@ -68,7 +69,9 @@ class Answer:
         self._id = body.response_id or self._id
         if body.usage_metadata:
             self._usage = read_usage(body.usage_metadata)
-        parts = [part for wire in body.parts if (part := read_part(wire)) is not None]
+        read = [(read_part(wire), wire) for wire in body.parts]
+        self._lost = self._lost or any(part is None and is_lost(wire) for part, wire in read)
+        parts = [part for part, _ in read if part is not None]
         self._parts += parts
         return parts
 
@@ -77,7 +80,7 @@ class Answer:
         message = AssistantMessage(join_parts(self._parts))
         return ModelResponse(
             message=message,
-            outcome=Outcome.BLOCKED if self._blocked else outcome(self.finish_reason, message),
+            outcome=Outcome.BLOCKED if self._blocked else outcome(self.finish_reason, message, lost=self._lost),
             finish_reason=self.finish_reason,
             usage=self._usage,
             model=self._model,
@@ -85,11 +88,12 @@ class Answer:
         )
 
 
-def outcome(finish_reason: str, message: AssistantMessage) -> Outcome:
+def outcome(finish_reason: str, message: AssistantMessage, *, lost: bool = False) -> Outcome:
     """What an answer means for the runtime.
 
     A policy's answer stays one whatever came with it. Otherwise calls are to be answered, also those that the provider
-    thinks unexpected: the dispatcher tells the model which tools there are.
+    thinks unexpected: the dispatcher tells the model which tools there are. `lost` says that some part could not be
+    read; it matters when nothing else is left.
     """
     word = OUTCOMES.get(finish_reason)
     if word is not Outcome.BLOCKED and message.tool_calls:
@@ -97,4 +101,6 @@ def outcome(finish_reason: str, message: AssistantMessage) -> Outcome:
     if word is not None:
         return word
     usable = message.text.strip() or any(isinstance(part, Blob) for part in message.parts)
-    return Outcome.COMPLETE if usable else Outcome.EMPTY
+    if usable:
+        return Outcome.COMPLETE
+    return Outcome.MALFORMED if lost else Outcome.EMPTY

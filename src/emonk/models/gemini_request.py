@@ -19,10 +19,20 @@ from emonk.messages import (
     ToolResult,
     UserMessage,
 )
+from emonk.models.fields import as_bytes, as_object
 from emonk.models.gemini_wire import MADE_UP_ID, PROVIDER, Json
 from emonk.models.protocol import ModelRequest, ToolLike
 
 _encode = msgspec.json.Encoder().encode
+
+_SENT_BACK = ("codeExecutionResult", "executableCode", "fileData", "inlineData", "toolCall", "toolResponse")
+"""Kinds of `Foreign` parts that Gemini takes in a model's content; one that it does not know refuses the whole request.
+
+https://ai.google.dev/api/caching#Part, and recorded traffic.
+"""
+
+_ASIDE = ("mediaResolution", "partMetadata", "videoMetadata")
+"""What may stand beside them."""
 
 
 class RequestWriter:
@@ -117,23 +127,36 @@ def _in_order(results: Sequence[ToolResult], order: list[str]) -> Sequence[ToolR
 
 
 def _write_parts(parts: Sequence[AssistantPart]) -> list[Json]:
-    """Parts in order, without empty ones, which Gemini refuses, and without those of other providers."""
+    """Parts in order, without empty ones, which Gemini refuses, and without those of other providers.
+
+    What a model once said is in every later request: one part that cannot be sent would end the session.
+    """
     wire: list[Json] = []
     for part in parts:
         match part:
-            case Text(text, signature) if text or signature:
+            case Text(text, signature) if text or as_bytes(signature):
                 wire.append(_signed({"text": text}, signature))
-            case Thinking(text, signature) if text or signature:
+            case Thinking(text, signature) if text or as_bytes(signature):
                 wire.append(_signed({"text": text, "thought": True}, signature))
             case Blob(mime_type, data, signature):
                 wire.append(_signed({"inlineData": {"mimeType": mime_type, "data": data}}, signature))
             case ToolCall():
                 wire.append(_write_call(part))
             case Foreign(provider, data) if provider == PROVIDER:
-                wire.append(data)
+                wire += _write_foreign(data)
             case Text() | Thinking() | Foreign():
                 continue
     return wire
+
+
+def _write_foreign(data: Json) -> list[Json]:
+    kinds = [kind for kind in _SENT_BACK if isinstance(data.get(kind), dict)]
+    if len(kinds) != 1 or (kinds == ["inlineData"] and as_bytes(as_object(data["inlineData"]).get("data")) is None):
+        return []
+    wire: Json = {key: data[key] for key in (*kinds, *_ASIDE) if isinstance(data.get(key), dict)}
+    if data.get("thought") is True:
+        wire["thought"] = True
+    return [_signed(wire, data.get("thoughtSignature"))]
 
 
 def _write_call(call: ToolCall) -> Json:
@@ -164,7 +187,7 @@ def _value(content: str) -> Any:
     return msgspec.Raw(raw)
 
 
-def _signed(wire: Json, signature: str | None) -> Json:
-    if signature is not None:
+def _signed(wire: Json, signature: Any) -> Json:
+    if as_bytes(signature):
         wire["thoughtSignature"] = signature
     return wire

@@ -1,7 +1,5 @@
 """Gemini's answers, read from JSON. https://ai.google.dev/api/generate-content."""
 
-import base64
-import binascii
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,7 +8,7 @@ import msgspec
 from emonk.errors import Unavailable
 from emonk.ids import uuid7
 from emonk.messages import AssistantPart, Blob, Foreign, Text, Thinking, ToolCall
-from emonk.models.fields import as_count, as_object, as_text
+from emonk.models.fields import as_bytes, as_count, as_object, as_text
 from emonk.records import Usage
 
 PROVIDER = "gemini"
@@ -23,7 +21,7 @@ Json = dict[str, Any]
 
 
 class Content(msgspec.Struct):
-    """What a candidate says. Parts stay as they came: an unknown one must go back unchanged."""
+    """What a candidate says. Parts stay as they came, also those of kinds that are not known here."""
 
     parts: list[Any] | None = None
 
@@ -85,27 +83,36 @@ def read_body(raw: bytes) -> Body:
 
 
 def read_part(part: Any) -> AssistantPart | None:
-    """A part in emonk's form; None when it says nothing."""
+    """A part in emonk's form; None when it says nothing, or nothing that could be answered or sent back."""
     data = as_object(part)
-    if not data:
-        return None
     signature = data.get("thoughtSignature")
     if not isinstance(signature, str):
         signature = None
-    if isinstance(text := data.get("text"), str):
-        if not text and signature is None:
+    match data:
+        case {"text": str(text)} if text or signature is not None:
+            return Thinking(text, signature) if data.get("thought") is True else Text(text, signature)
+        case {"text": str()} | {"functionResponse": _}:  # responses to calls are never the model's to give
             return None
-        return Thinking(text, signature) if data.get("thought") is True else Text(text, signature)
-    if "functionCall" in data:
-        return _read_call(data, signature)
-    return _read_blob(data, signature)
+        case {"functionCall": call}:
+            return _read_call(as_object(call), signature)
+        case {"inlineData": blob}:
+            return _read_blob(data, as_object(blob), signature)
+        case {"thoughtSignature": str(), **rest} if not rest:
+            return Text("", signature)
+        case _:
+            return Foreign(PROVIDER, data) if data else None
 
 
-def _read_call(part: Json, signature: str | None) -> AssistantPart:
-    call = as_object(part["functionCall"])
+def is_lost(part: Any) -> bool:
+    """Of a part that `read_part` makes nothing of: it was to say something."""
+    return not as_object(part).keys().isdisjoint({"functionCall", "functionResponse", "inlineData"})
+
+
+def _read_call(call: Json, signature: str | None) -> ToolCall | None:
+    """A call; None without a name, since there is no result that would answer it."""
     name = as_text(call.get("name"))
     if not name:
-        return Foreign(PROVIDER, part)
+        return None
     identifier = as_text(call.get("id")) or MADE_UP_ID + uuid7()
     arguments = call.get("args")
     if arguments is None or isinstance(arguments, dict):
@@ -113,15 +120,11 @@ def _read_call(part: Json, signature: str | None) -> AssistantPart:
     return ToolCall(identifier, name, {}, signature, _encode(arguments).decode())
 
 
-def _read_blob(part: Json, signature: str | None) -> AssistantPart:
-    match part:
-        case {"inlineData": {"mimeType": str(mime_type), "data": str(data)}} if "thought" not in part:
-            try:
-                return Blob(mime_type, base64.b64decode(data, validate=True), signature)
-            except (binascii.Error, ValueError):
-                return Foreign(PROVIDER, part)
-        case _:
-            return Foreign(PROVIDER, part)
+def _read_blob(part: Json, blob: Json, signature: str | None) -> AssistantPart | None:
+    mime_type, data = as_text(blob.get("mimeType")), as_bytes(blob.get("data"))
+    if not mime_type or data is None:
+        return None
+    return Foreign(PROVIDER, part) if "thought" in part else Blob(mime_type, data, signature)
 
 
 def read_usage(meta: dict[str, Any] | None) -> Usage:
