@@ -13,7 +13,7 @@ import pytest
 from emonk import tool
 from emonk.errors import Unavailable
 from emonk.gateway.app import close_turns
-from emonk.gateway.limits import BODY_BYTES
+from emonk.gateway.limits import BODY_BYTES, BODY_SECONDS
 from emonk.gateway.sse import HEARTBEAT_SECONDS
 from emonk.gateway.wire import encode, reply_json
 from emonk.models.protocol import ModelRequest
@@ -251,6 +251,22 @@ def test_a_body_without_a_length_is_stopped_at_the_limit_too(tmp_path: Path) -> 
     async def main() -> None:
         async with served(agent_of(tmp_path, [])) as server:
             assert (await server.refused("POST", "/api/chat", 413, data=body()))["code"] == "too_large"
+
+    run(main())
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path) -> None:
+    async def body() -> Any:
+        yield b'{"message": "'
+        await asyncio.Event().wait()
+
+    async def main() -> None:
+        clock = ManualClock()
+        async with served(agent_of(tmp_path, []), clock=clock) as server:
+            asking = asyncio.create_task(server.refused("POST", "/api/chat", 408, data=body()))
+            await clock.wait_for_sleepers()
+            await clock.advance(BODY_SECONDS)
+            assert (await asking)["code"] == "request_timeout"
 
     run(main())
 

@@ -13,6 +13,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from emonk.agent import Agent
+from emonk.cli.connection import Connection
 from emonk.cli.terminal import note, say
 from emonk.cli.trouble import INTERRUPTED
 from emonk.extend import Page
@@ -75,6 +76,7 @@ class _Server(uvicorn.Server):
             uvicorn.Config(
                 app,
                 loop="asyncio",
+                http=Connection,
                 ws="none",
                 lifespan="off",
                 log_config=None,

@@ -5,9 +5,13 @@ from typing import TypeVar
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
+from emonk.errors import DeadlineExceeded
+from emonk.gateway.desk import desk_of
 from emonk.gateway.problems import ProblemError
+from emonk.resilience.deadline import within
 
 BODY_BYTES = 1024 * 1024
+BODY_SECONDS = 30.0
 DISCARDED_BYTES = 16 * BODY_BYTES
 """Of a body that is too large, read and thrown away so that the client gets to read why."""
 
@@ -18,8 +22,16 @@ async def read_body(request: Request, limit: int = BODY_BYTES) -> bytes:
     """The request's body.
 
     Raises:
-        ProblemError: 413, it is larger than `limit` bytes; never more than that is kept.
+        ProblemError: 413, it is larger than `limit` bytes, of which never more are kept; 408, it does not come in time.
     """
+    try:
+        return await within(BODY_SECONDS, _arriving(request, limit), clock=desk_of(request).clock, what="the body")
+    except DeadlineExceeded as error:
+        said = f"the request's body did not arrive within {BODY_SECONDS:g} s"
+        raise ProblemError(408, "request_timeout", said) from error
+
+
+async def _arriving(request: Request, limit: int) -> bytes:
     kept = bytearray()
     seen = 0
     try:
@@ -40,7 +52,7 @@ async def read_json(request: Request, shape: type[T]) -> T:
     """The request's body as a struct.
 
     Raises:
-        ProblemError: 413 too large, 400 not JSON, 422 JSON of another shape.
+        ProblemError: 413 too large, 408 too slow, 400 not JSON, 422 JSON of another shape.
     """
     body = await read_body(request)
     try:
