@@ -12,6 +12,7 @@ from emonk.errors import EmonkError
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
+_log.addHandler(logging.NullHandler())  # a command without a log says it in its report, not on standard error
 
 
 class Failed(msgspec.Struct, frozen=True):

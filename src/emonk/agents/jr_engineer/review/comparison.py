@@ -54,10 +54,10 @@ class Comparison(msgspec.Struct, frozen=True):
         return bool(self.repository.git("grep", "-I", "-l", "-E", *patterns, self.head, "--", *globs, ok=(0, 1)))
 
     def read_base(self, path: str) -> str:
-        """A text file of base's tree, empty when there is none."""
-        content = self.repository.git("cat-file", "--batch", feed=f"{self.base}:{path}\n".encode())
-        header, _, body = content.partition(b"\n")
-        return "" if header.endswith(b" missing") else body.decode("utf-8", "replace")
+        """A text file of base's tree, empty when there is none or it is too large to be one."""
+        found = self.repository.sizes([f"{self.base}:{path}"])
+        blobs = [blob for blob, size in found.items() if size <= LARGEST]
+        return "".join(content.decode("utf-8", "replace") for content in self.repository.blobs(blobs).values())
 
 
 Check = Callable[[Comparison], Outcome]

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 from unidiff.patch import PatchSet
 
-from emonk.agents.jr_engineer.review.repository import Repository, readable
+from emonk.agents.jr_engineer.review.repository import Repository, at_most, readable
 from emonk.errors import InfraError
 
 Status = Literal["added", "deleted", "modified", "renamed", "copied", "type changed"]
@@ -27,6 +27,12 @@ _STATUS: dict[str, Status] = {
     "T": "type changed",
 }
 _KINDS: dict[str, Kind] = {"120000": "symlink", "160000": "submodule"}
+MOST_FILES = 20_000
+"""Changed files."""
+_MOST_FIELDS = 2 * MOST_FILES
+"""Their facts and their names; a renamed file has one field more and counts as one and a half."""
+MOST_LINES = 1_000_000
+"""Lines of the patch."""
 _OPTIONS = ("-r", "-M", "--no-ext-diff", "--no-textconv", "--no-color", "--submodule=short", "--full-index")
 
 
@@ -119,10 +125,14 @@ def read_diff(repository: Repository, base: str, head: str) -> list[FileChange]:
     """Every file that differs between two trees, in git's order.
 
     Raises:
+        InvalidConfig: too much to review.
         InfraError: git failed, or its listing and its patch disagree.
     """
-    raw = repository.git("diff-tree", *_OPTIONS, "--raw", "-z", base, head)
-    patch = repository.git("diff-tree", *_OPTIONS, "--patch", "--unified=0", base, head)
+    span = f"{base[:12]}..{head[:12]}"
+    files = at_most(_MOST_FIELDS, b"\0", f"{span} changes more than {MOST_FILES:,} files")
+    raw = repository.git("diff-tree", *_OPTIONS, "--raw", "-z", base, head, watch=files)
+    lines = at_most(MOST_LINES, b"\n", f"{span} changes more than {MOST_LINES:,} lines")
+    patch = repository.git("diff-tree", *_OPTIONS, "--patch", "--unified=0", base, head, watch=lines)
     sections = list(_sections(patch))
     changes: list[FileChange] = []
     position = 0

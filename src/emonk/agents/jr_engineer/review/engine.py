@@ -82,6 +82,7 @@ def _base(repository: Repository, base: str, head: str, commits: int) -> str:
 
 
 def _compare(repository: Repository, base: str, head: str, scratch: Path) -> Comparison:
+    repository.refuse_huge(base, head)
     changes = read_diff(repository, base, head)
     files = read_sources(repository, changes)
     tree = repository.tree(head) if files else []

@@ -14,11 +14,13 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
-from emonk.agents.jr_engineer.review.processes import Completed, Processes
+from emonk.agents.jr_engineer.review.processes import Completed, Processes, Watch
 from emonk.errors import ConfigError, InfraError, InvalidConfig
 
 _BIG = 16 * 1024 * 1024
 """Bytes above which git does not look for lines, so that one file cannot take all memory."""
+MOST_FILES = 500_000
+"""Files of a tree."""
 _NO_FILE = f"{os.devnull}/none"
 """There can be none, and git says nothing about it; the null device itself would bring a hint about grafts."""
 _QUIET = {
@@ -85,13 +87,14 @@ class Repository:
             settings = [f"attributesFile = {os.devnull}", "quotePath = true", f"bigFileThreshold = {_BIG}"]
             config.write("\n\t".join(["[core]", *settings]) + "\n")
 
-    def git(self, *arguments: str, feed: bytes = b"", ok: tuple[int, ...] = (0,)) -> bytes:
+    def git(self, *arguments: str, feed: bytes = b"", ok: tuple[int, ...] = (0,), watch: Watch | None = None) -> bytes:
         """Run git over the repository's objects, without its configuration.
 
         Raises:
             InfraError: git failed, for example because an object is missing.
         """
-        done = self.processes.run(["git", *_GUARDS, *arguments], cwd=self._private, env=self._reading, feed=feed)
+        command = ["git", *_GUARDS, *arguments]
+        done = self.processes.run(command, cwd=self._private, env=self._reading, feed=feed, watch=watch)
         if done.status not in ok:
             hint = "objects may be missing: fetch the whole repository" if "read" in done.complaint else ""
             raise InfraError(f"git {arguments[0]} failed: {done.complaint}", hint=hint)
@@ -155,6 +158,16 @@ class Repository:
         stream = self.git("cat-file", "--batch", feed="\n".join(names).encode() + b"\n")
         return dict(_contents(stream))
 
+    def refuse_huge(self, *trees: str) -> None:
+        """Look at how many files there are while git counts them: equal folders cost a repository next to nothing.
+
+        Raises:
+            InvalidConfig: too many to review.
+        """
+        for tree in trees:
+            message = f"{tree[:12]} has more than {MOST_FILES:,} files"
+            self.git("ls-tree", "-r", "-z", "--name-only", tree, watch=at_most(MOST_FILES, b"\0", message))
+
     def tree(self, commit: str) -> list[Entry]:
         """Every file of a commit's tree."""
         listed = self.git("ls-tree", "-r", "-z", "-l", "--full-tree", commit)
@@ -191,6 +204,23 @@ def read_only_git(directory: Path, processes: Processes, *arguments: str) -> Com
 def readable(name: bytes) -> str:
     """A file name as text; bytes that are not UTF-8 are shown as escapes."""
     return name.decode("utf-8", "backslashreplace")
+
+
+def at_most(most: int, mark: bytes, message: str) -> Watch:
+    """Ends a command once it has printed more than `most` marks, of one byte each.
+
+    Raises:
+        InvalidConfig: from what is returned, with the message.
+    """
+    counted = 0
+
+    def watch(chunk: bytes) -> None:
+        nonlocal counted
+        counted += chunk.count(mark)
+        if counted > most:
+            raise InvalidConfig(f"{message}, which is too much to review", hint="name a base that is nearer to head")
+
+    return watch
 
 
 def _entry(row: bytes) -> Entry:
