@@ -72,6 +72,26 @@ def test_a_damaged_repository_is_exit_code_2_too(flawed: Repo) -> None:
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
+def test_an_unexpected_failure_is_no_judgement(flawed: Repo) -> None:
+    program = (
+        "import sys\nfrom emonk.agents.jr_engineer.review import engine\nfrom emonk.cli import main\n"
+        "def fail(*given): raise ZeroDivisionError('so many')\nengine.read_diff = fail\nmain()"
+    )
+    command = [sys.executable, "-c", program, "review", "--fail-on", "critical"]
+    done = subprocess.run(command, cwd=flawed.path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "error: the review failed: ZeroDivisionError: so many" in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
+def test_a_full_disk_is_no_judgement(flawed: Repo) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        command = [sys.executable, "-c", "from emonk.cli import main; main()", "review"]
+        done = subprocess.run(command, cwd=flawed.path, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 2
+    assert b"No space left" in done.stderr
+
+
 def test_no_git_is_told(flawed: Repo, tmp_path: Path) -> None:
     done = emonk("review", cwd=flawed.path, env={"PATH": str(tmp_path)})
     assert done.returncode == 2

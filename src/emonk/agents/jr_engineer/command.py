@@ -2,7 +2,8 @@
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -40,10 +41,25 @@ def review(  # noqa: PLR0917  Typer makes options of them
     shape = _one_of(format_, FORMATS, "--format")
     limit = _one_of(fail_on, SEVERITIES, "--fail-on") if fail_on else None
     _check_output(output)
-    finished = _run(repo, base, head)
-    _write(finished, shape, output)
+    with _nothing_unexpected():
+        finished = _run(repo, base, head)
+        _write(finished, shape, output)
     if limit is not None and finished.reaches(limit):
         raise typer.Exit(1)
+
+
+@contextmanager
+def _nothing_unexpected() -> Generator[None]:
+    """Raises: ConfigError: for whatever fails, as its exit code is 2 and 1 judges the change."""
+    try:
+        yield
+    except (ConfigError, BrokenPipeError):
+        raise
+    except InfraError as error:
+        raise ConfigError(error.message, hint=error.hint) from error
+    except Exception as error:
+        hint = "EMONK_DEBUG=1 shows the traceback"
+        raise ConfigError(f"the review failed: {type(error).__name__}: {error}", hint=hint) from error
 
 
 def _one_of(given: str, known: Sequence[T], option: str) -> T:
@@ -60,14 +76,10 @@ def _check_output(output: Path | None) -> None:
 
 
 def _run(repo: Path, base: str, head: str) -> "Review":
-    """Raises: ConfigError: the review cannot be done, whatever the cause: exit code 1 is for findings."""
     from emonk.agents.jr_engineer.review import engine, stages  # noqa: PLC0415  only a review pays for its parts
 
-    try:
-        with stages.shown(sys.stderr) as progress:
-            return engine.review(repo, base, head, progress=progress)
-    except InfraError as error:
-        raise ConfigError(error.message, hint=error.hint) from error
+    with stages.shown(sys.stderr) as progress:
+        return engine.review(repo, base, head, progress=progress)
 
 
 def _write(finished: "Review", shape: "Format", output: Path | None) -> None:
