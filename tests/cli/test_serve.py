@@ -67,6 +67,34 @@ def test_a_turn_cut_off_by_the_end_goes_on_at_the_next_start(tmp_path: Path) -> 
         assert ask(line.partition("/?")[0], "t", **asked)["status"] == "done"
 
 
+BLOCKING = """\
+import threading
+from emonk import tool
+
+@tool(risk="low", idempotent=True, triggers=("block for ever",))
+def block() -> str:
+    "Block."
+    threading.Event().wait()
+    return "unreachable"
+"""
+
+
+def test_a_tool_that_blocks_does_not_keep_the_server_from_ending(tmp_path: Path) -> None:
+    agent = write_agent(tmp_path)
+    (tmp_path / "skills/chores/block.py").write_text(BLOCKING)
+    with serving(agent, EMONK_TOKEN="t") as (process, url):
+        asked = {"message": "block for ever", "stream": True}
+        request = urllib.request.Request(f"{url}/api/chat", json.dumps(asked).encode(), {"Authorization": "Bearer t"})
+        with urllib.request.urlopen(request, timeout=30) as response:
+            while b"tool_call" not in response.readline():
+                pass
+            process.send_signal(signal.SIGTERM)
+            assert b"shutting_down" in response.read()
+        said, complaints = process.communicate(timeout=30)
+        assert (process.returncode, said) == (0, "stopped\n")
+        assert "Traceback" not in complaints
+
+
 def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
