@@ -1,6 +1,8 @@
 """The Gemini adapter over real HTTP, on answers of our own writing."""
 
 import asyncio
+import json
+import traceback
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -193,6 +195,17 @@ def test_an_error_inside_an_answer_is_that_error() -> None:
         generated({"error": "broken"})
     with pytest.raises(RateLimited):
         streamed(Raw(b'[{"error": {"code": 429, "message": "slow down"}}]'))
+
+
+@pytest.mark.parametrize("status", [200, 401, 404])
+@pytest.mark.parametrize("ask", [generated, streamed])
+def test_the_key_is_in_no_error_that_gemini_sends_however_it_comes(status: int, ask: Any) -> None:
+    error = {"error": {"code": 404, "message": "bad test-key key"}}
+    answer = stream([error]) if ask is streamed and status == 200 else Raw(json.dumps(error).encode(), status)
+    with pytest.raises(EmonkError, match=r"bad \*\*\* key") as caught:
+        ask(answer)
+    told = "".join(traceback.format_exception(caught.value)) + repr(caught.value.__dict__) + repr(caught.value.args)
+    assert "bad test-key" not in told
 
 
 @pytest.mark.parametrize(

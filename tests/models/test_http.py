@@ -137,6 +137,42 @@ def test_a_key_that_the_provider_repeats_is_struck_out() -> None:
     asyncio.run(main())
 
 
+def test_a_key_is_struck_out_of_the_hint_too() -> None:
+    def hint(_status: int, _headers: Mapping[str, str], body: bytes) -> InfraError | ConfigError:
+        return InvalidConfig("no", hint=body.decode())
+
+    async def main() -> None:
+        async with GeminiServer([Raw(f"use another key than {SECRET}".encode(), 400)]) as server:
+            http = HttpClient(
+                server.base_url, headers={"x-goog-api-key": SECRET}, secret=SECRET, silence=5.0, read_error=hint
+            )
+            error = await failure_of(http)
+        assert error.hint == "use another key than ***"
+
+    asyncio.run(main())
+
+
+def test_of_an_endless_error_only_the_beginning_is_read() -> None:
+    sizes: list[int] = []
+
+    def measure(status: int, _headers: Mapping[str, str], body: bytes) -> InfraError | ConfigError:
+        sizes.append(len(body))
+        return status_failure(status, "endless")
+
+    async def main() -> None:
+        async with GeminiServer([Raw(b"x" * 3_000_000, 500), Raw(b"short", 500)]) as server:
+            http = HttpClient(
+                server.base_url, headers={"x-goog-api-key": SECRET}, secret=SECRET, silence=5.0, read_error=measure
+            )
+            for _ in range(2):
+                with pytest.raises(Unavailable, match="endless"):
+                    await http.post(PATH, BODY)
+            await http.aclose()
+
+    asyncio.run(main())
+    assert sizes == [256 * 1024, 5]
+
+
 def test_the_key_goes_into_its_header_only() -> None:
     async def main() -> None:
         async with GeminiServer([says("hi")]) as server:

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from functools import partial
 from urllib.parse import quote
 
-from emonk.errors import Unavailable
+from emonk.errors import EmonkError, Unavailable
 from emonk.messages import AssistantPart, Text, Thinking
 from emonk.models.gemini_answer import Answer
 from emonk.models.gemini_errors import read_failure
@@ -73,9 +73,9 @@ class GeminiModel:
             InfraError: the provider cannot serve; `malformed_body` when its answer cannot be read.
             ConfigError: a human must act; `context_overflow` when the request is too long for the model.
         """
-        body = read_body(await self._http.post(f"{self._path}:generateContent", self._writer.write(request)))
+        raw = await self._http.post(f"{self._path}:generateContent", self._writer.write(request))
         answer = Answer(self._name)
-        answer.add(body)
+        self._add(answer, raw)
         return answer.response()
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelDelta | ModelResponse]:
@@ -91,7 +91,7 @@ class GeminiModel:
         async with aclosing(self._http.stream(path, self._writer.write(request))) as chunks:
             async for chunk in chunks:
                 for event in events.feed(chunk):
-                    for delta in _deltas(answer.add(read_body(event.data))):
+                    for delta in _deltas(self._add(answer, event.data)):
                         yield delta
         if not answer.finish_reason:
             raise Unavailable(f"Gemini ({self._name}) ended its stream before its answer", code="interrupted")
@@ -99,6 +99,13 @@ class GeminiModel:
 
     async def aclose(self) -> None:
         await self._http.aclose()
+
+    def _add(self, answer: Answer, raw: bytes) -> list[AssistantPart]:
+        try:
+            return answer.add(read_body(raw))
+        except EmonkError as error:
+            self._http.redact(error)
+            raise
 
 
 def _deltas(parts: Iterable[AssistantPart]) -> Iterator[ModelDelta]:

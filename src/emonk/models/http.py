@@ -8,7 +8,15 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from emonk.errors import ConfigError, DeadlineExceeded, InfraError, InvalidConfig, MissingCredential, Unavailable
+from emonk.errors import (
+    ConfigError,
+    DeadlineExceeded,
+    EmonkError,
+    InfraError,
+    InvalidConfig,
+    MissingCredential,
+    Unavailable,
+)
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
@@ -19,6 +27,7 @@ CONNECT_TIMEOUT = 10.0
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 _LARGE_BODY = 1 << 20
+_ERROR_LIMIT = 256 * 1024  # bytes; an error says what it has to say in far less
 
 ErrorReader = Callable[[int, Mapping[str, str], bytes], InfraError | ConfigError]
 """What a provider's error means: from status, headers and body."""
@@ -107,10 +116,18 @@ class HttpClient:
     async def _refusal(self, response: "ClientResponse") -> InfraError | ConfigError:
         if 300 <= response.status < 400:
             return InvalidConfig(f"{self._host} redirects ({response.status})", hint="give the address it points to")
-        failure = self._read_error(response.status, response.headers, await response.read())
-        failure.message = failure.message.replace(self._secret, "***")
-        failure.args = (failure.message,)
+        body = bytearray()
+        while len(body) < _ERROR_LIMIT and (chunk := await response.content.read(_ERROR_LIMIT - len(body))):
+            body += chunk
+        failure = self._read_error(response.status, response.headers, bytes(body))
+        self.redact(failure)
         return failure
+
+    def redact(self, error: EmonkError) -> None:
+        """Strike the secret out of an error that tells what the provider said."""
+        error.message = error.message.replace(self._secret, "***")
+        error.hint = error.hint.replace(self._secret, "***")
+        error.args = (error.message,)
 
     def _session(self) -> "ClientSession":
         loop = asyncio.get_running_loop()
