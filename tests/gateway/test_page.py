@@ -109,7 +109,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 def sign_in(page: Page, url: str) -> None:
     page.goto(f"{url}/?token={TOKEN}")
-    expect(page.get_by_role("button", name="New conversation")).to_be_visible()
+    expect(page.locator("#agents button[aria-pressed=true]")).to_be_visible()
 
 
 def test_one_click_reviews_and_a_reload_keeps_it(page: Page, background: Background, tmp_path: Path) -> None:
@@ -198,6 +198,143 @@ def test_a_turn_that_runs_is_joined_again_after_a_reload(page: Page, background:
         background.loop.call_soon_threadsafe(gates[0].set)
         expect(page.get_by_role("log").get_by_text("here at last")).to_be_visible()
         expect(page.locator("details.tool")).to_have_count(1)
+
+
+SIZES = pytest.mark.parametrize("size", [(1100, 800), (390, 844), (1600, 500)], ids=lambda size: f"{size[0]}x{size[1]}")
+BELOW = (
+    "(() => { const s = document.getElementById('scroll'); return s.scrollHeight - s.scrollTop - s.clientHeight; })()"
+)
+
+
+def long_answer(request: ModelRequest) -> Plain:
+    last = request.messages[-1]
+    return REVIEW * 6 + "\nThat was all." if isinstance(last, ToolMessage) else call("review")
+
+
+def ask(page: Page, text: str) -> None:
+    """Send a message and wait until its answer is there."""
+    answers = page.locator(".answer").count()
+    page.get_by_label("Message").fill(text)
+    page.get_by_label("Message").press("Enter")
+    expect(page.locator(".answer")).to_have_count(answers + 1)
+    expect(page.locator(".answer").last).to_contain_text("That was all.")
+
+
+@SIZES
+def test_the_end_is_in_view_after_each_message_and_after_a_reload(
+    page: Page, background: Background, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    with background.serving(agent_of(tmp_path, long_answer, tools=[review])) as url:
+        sign_in(page, url)
+        for text in ("review it", "once more", "a message\nof\nfour\nlines"):
+            ask(page, text)
+            page.wait_for_function(f"() => {BELOW} <= 1")
+        page.reload()
+        expect(page.locator(".answer")).to_have_count(3)
+        page.wait_for_function(f"() => {BELOW} <= 1 && document.getElementById('scroll').scrollTop > 1000")
+
+
+@SIZES
+def test_a_reader_who_scrolled_up_stays_there_until_the_next_message(
+    page: Page, background: Background, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    gates: list[asyncio.Event] = []
+
+    async def late(_request: ModelRequest) -> str:
+        gates.append(asyncio.Event())
+        await gates[0].wait()
+        return REVIEW * 6 + "\nThat was all."
+
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    script = [REVIEW * 6 + "\nThat was all.", late, "Short. That was all."]
+    with background.serving(agent_of(tmp_path, script)) as url:
+        sign_in(page, url)
+        ask(page, "review it")
+        page.get_by_label("Message").fill("once more")
+        page.get_by_label("Message").press("Enter")
+        page.wait_for_function(f"() => {BELOW} <= 1")
+        page.locator("#scroll").hover()
+        page.mouse.wheel(0, -600)
+        page.wait_for_function(f"() => {BELOW} >= 500")
+        place = page.evaluate("document.getElementById('scroll').scrollTop")
+        background.loop.call_soon_threadsafe(gates[0].set)
+        expect(page.locator(".answer").last).to_contain_text("That was all.")
+        expect(page.get_by_role("button", name="Send")).to_be_visible()
+        assert page.evaluate("document.getElementById('scroll').scrollTop") == place
+        ask(page, "and now")
+        page.wait_for_function(f"() => {BELOW} <= 1")
+
+
+def test_enter_during_a_turn_says_what_to_do_and_keeps_the_text(
+    page: Page, background: Background, tmp_path: Path
+) -> None:
+    async def never(_request: ModelRequest) -> str:
+        await asyncio.Event().wait()
+        return "unreachable"
+
+    with background.serving(agent_of(tmp_path, [never])) as url:
+        sign_in(page, url)
+        box = page.get_by_label("Message")
+        box.fill("wait for it")
+        box.press("Enter")
+        expect(page.get_by_role("button", name="Stop")).to_be_visible()
+        box.fill("are you there?")
+        box.press("Enter")
+        hint = page.get_by_text("Wait for the answer")
+        expect(hint).to_be_visible()
+        expect(box).to_have_value("are you there?")
+        box.press("Escape")
+        expect(hint).to_be_hidden()
+        expect(page.locator(".said")).to_have_count(1)
+
+
+def test_what_another_tab_said_is_shown_on_return(page: Page, background: Background, tmp_path: Path) -> None:
+    with background.serving(agent_of(tmp_path, long_answer, tools=[review])) as url:
+        sign_in(page, url)
+        ask(page, "from the first tab")
+        other = page.context.new_page()
+        other.goto(page.url)
+        expect(other.locator(".answer")).to_have_count(1)
+        ask(other, "from the second tab")
+        for tab, said in ((page, 2), (other, 2)):
+            tab.evaluate("window.dispatchEvent(new Event('focus'))")
+            expect(tab.locator(".said")).to_have_count(said)
+        ask(page, "back in the first tab")
+        other.evaluate("window.dispatchEvent(new Event('focus'))")
+        for tab in (page, other):
+            expect(tab.locator(".said")).to_have_text(
+                ["from the first tab", "from the second tab", "back in the first tab"]
+            )
+            expect(tab.locator(".answer")).to_have_count(3)
+            expect(tab.locator("details.tool")).to_have_count(3)
+
+
+@tool(risk="low", triggers=("charge the card",))
+async def charge() -> str:
+    """Charge the card."""
+    await asyncio.Event().wait()
+    return "unreachable"
+
+
+def test_a_call_that_the_server_did_not_survive_is_told_when_it_is_back(
+    page: Page, background: Background, tmp_path: Path
+) -> None:
+    def agent() -> Agent:
+        return Agent("tester", "offline", tools=[charge], store=f"sqlite:///{tmp_path / 'sessions.db'}")
+
+    with background.serving(agent()) as url:
+        sign_in(page, url)
+        page.get_by_role("button", name="charge the card").click()
+        expect(page.locator("details.tool.running")).to_have_count(1)
+        session = page.evaluate("location.hash")
+    expect(page.locator("details.tool.running")).to_have_count(0)
+    with background.serving(agent()) as url:
+        page.goto(f"{url}/?token={TOKEN}")
+        page.goto(f"{url}/{session}")
+        expect(page.locator("details.tool.failed .time")).to_have_text("outcome unknown")
+        expect(page.locator(".text")).to_contain_text("whether it took effect is not known")
+        expect(page.locator(".text")).not_to_contain_text("Do not repeat it")
 
 
 def test_on_a_phone_the_conversations_open_on_demand(page: Page, background: Background, tmp_path: Path) -> None:

@@ -7,11 +7,16 @@ import { element } from "/static/markdown.js";
 const ui = Object.fromEntries([...document.querySelectorAll("[id]")].map((node) => [node.id, node]));
 const RETRIES = 5;
 const BLANK = "…";
+const END = 40; // pixels: scrolled to within these, the reader is at the end
+const ENDINGS = new Set(["turn_finished", "turn_cancelled"]);
 
 let agents = [];
 let agent = null;
 let session = null; // null until the first message is sent
 let turn = null; // { session, answer } while one runs
+let seen = unread(); // what of the session's log is on the page
+let following = true; // the end is kept in view, until the reader scrolls away from it
+let scrolledTo = 0;
 
 async function start() {
   agents = (await get("/api/agents")).agents;
@@ -45,9 +50,12 @@ async function show() {
   agent = here.agent;
   session = here.session;
   if (turn && turn.session !== session) turn = null; // it runs on, unwatched
+  seen = unread();
+  following = true;
   ui.side.classList.remove("open");
   ui.toggle.setAttribute("aria-expanded", "false");
   notice("");
+  ui.hint.hidden = true;
   paintAgent();
   ui.log.replaceChildren();
   ui.welcome.hidden = session !== null;
@@ -59,17 +67,64 @@ async function show() {
 }
 
 async function load() {
-  const shown = session;
+  const shown = seen;
   try {
-    const { events } = await get(`/api/sessions/${encodeURIComponent(session)}?agent=${encodeURIComponent(agent.name)}`);
-    if (session !== shown) return;
-    const open = replay(ui.log, events);
-    ui.scroll.scrollTop = ui.scroll.scrollHeight;
-    if (open) follow(open, true);
+    const { events, revision } = await since(0);
+    if (seen === shown) draw(events, revision);
   } catch (error) {
     if (error.code !== "unknown_session") throw error;
     notice("There is no such conversation here.");
   }
+}
+
+function since(revision) {
+  return get(`/api/sessions/${encodeURIComponent(session)}?agent=${encodeURIComponent(agent.name)}&after=${revision}`);
+}
+
+// `asked` is the message whose turn is open at `revision`; `watched` are those whose turns were drawn as they ran.
+function unread() {
+  return { revision: 0, asked: null, watched: new Set(), broken: false };
+}
+
+function draw(events, revision) {
+  seen = unread();
+  ui.log.replaceChildren();
+  add(undrawn(events), revision);
+}
+
+function add(events, revision) {
+  seen.revision = revision;
+  const open = replay(ui.log, events);
+  if (open) follow(open, true);
+}
+
+function undrawn(events) {
+  return events.filter((event) => {
+    if (event.kind === "user_message") seen.asked = event.message_id;
+    const drawn = seen.watched.has(seen.asked);
+    if (ENDINGS.has(event.kind)) seen.asked = null;
+    return !drawn;
+  });
+}
+
+// Shows what was said elsewhere, as in another tab.
+async function catchUp() {
+  const known = seen;
+  const { revision: after } = known;
+  if (!session || turn || !ui.log.childElementCount) return;
+  const { events, revision } = await since(after);
+  if (seen !== known || seen.revision !== after || turn) return;
+  const news = undrawn(events);
+  if (news.length && seen.broken) draw((await since(0)).events, revision);
+  else add(news, revision);
+}
+
+// After a turn of which something may have been missed, the log has what it came to.
+async function mend(message_id) {
+  const known = seen;
+  const { events, revision } = await since(0);
+  const ended = events.some((event) => ENDINGS.has(event.kind) && event.message_id === message_id);
+  if (ended && seen === known && !turn) draw(events, revision);
 }
 
 function paintAgent() {
@@ -126,7 +181,10 @@ function identifier() {
 
 function send(text) {
   const message = text.trim();
-  if (!message || turn) return;
+  if (!message || !agent) return; // before the agents are known, what was typed stays
+  ui.hint.hidden = turn === null;
+  if (turn) return;
+  following = true;
   if (!session) {
     session = identifier();
     history.pushState(null, "", address(agent.name, session));
@@ -144,18 +202,33 @@ function send(text) {
 async function follow({ message_id, message, answer }, rejoined) {
   const mine = { session, answer };
   turn = mine;
+  seen.watched.add(message_id);
   paintComposer();
   answer.wait(true);
-  const again = () => { answer.clear(); follow({ message_id, message, answer }, false); };
+  const again = () => { answer.clear(); follow({ message_id, message, answer }, true); };
   try {
     await watch({ agent: agent.name, session_id: session, message_id, message }, mine, rejoined);
   } catch (error) {
-    if (turn === mine) answer.trouble(error.message, error.hint, error instanceof Refused && error.code === "invalid_request" ? null : again);
+    if (turn === mine) {
+      leave(message_id);
+      answer.trouble(error.message, error.hint, error instanceof Refused && error.code === "invalid_request" ? null : again);
+    }
   } finally {
     answer.wait(false);
-    if (turn === mine) { turn = null; paintComposer(); ui.message.focus(); }
+    if (turn === mine) {
+      turn = null;
+      paintComposer();
+      ui.message.focus();
+      if (mine.missed) mend(message_id).catch(complain);
+    }
     listSessions().catch(complain);
   }
+}
+
+// What becomes of the turn is not seen here.
+function leave(message_id) {
+  seen.watched.delete(message_id);
+  seen.broken = true;
 }
 
 async function watch(asked, mine, rejoined) {
@@ -165,11 +238,12 @@ async function watch(asked, mine, rejoined) {
       return await streamTurn(asked, (name, data) => {
         if (turn !== mine) return;
         if (stale && name !== "accepted") {
+          mine.missed = true; // a server that began anew tells only what comes after
           if (name !== "reply" && name !== "error") { mine.answer.clear(); mine.answer.wait(true); }
           stale = false;
         }
         notice("");
-        keepingPlace(() => take(mine.answer, name, data));
+        take(mine.answer, name, data);
       });
     } catch (error) {
       if (error instanceof Refused || tries >= RETRIES || turn !== mine) throw error;
@@ -187,6 +261,7 @@ function take(answer, name, data) {
     case "progress": answer.progress(data); break;
     case "tool_result": answer.result(data); break;
     case "reply":
+      answer.settle();
       if (data.status === "done") answer.whole(data.text);
       else answer.outcome(data.status, data.reason, data.text);
       answer.meta(spent(data));
@@ -195,10 +270,18 @@ function take(answer, name, data) {
   }
 }
 
-function keepingPlace(change) {
-  const near = ui.scroll.scrollHeight - ui.scroll.scrollTop - ui.scroll.clientHeight < 120;
-  change();
-  if (near) requestAnimationFrame(() => requestAnimationFrame(() => { ui.scroll.scrollTop = ui.scroll.scrollHeight; }));
+// Called when what is shown or the room for it has a new size, before that is painted.
+function keepUp() {
+  if (following && session) ui.scroll.scrollTop = ui.scroll.scrollHeight;
+}
+
+// Where less is left to show than was scrolled past, the browser scrolls up by itself, to the very end.
+function scrolled() {
+  const { scrollTop, scrollHeight, clientHeight } = ui.scroll;
+  const left = scrollHeight - scrollTop - clientHeight;
+  if (scrollTop < scrolledTo && left > 1) following = false;
+  if (scrollTop > scrolledTo && left < END) following = true;
+  scrolledTo = scrollTop;
 }
 
 // Until the turn has begun on the server there is nothing to cancel, so this asks again.
@@ -230,6 +313,7 @@ function pause(milliseconds) {
 
 function paintComposer() {
   ui.send.hidden = turn !== null;
+  if (!turn) ui.hint.hidden = true;
   ui.stop.hidden = turn === null;
   ui.stop.disabled = false;
   ui.send.disabled = !ui.message.value.trim();
@@ -262,4 +346,11 @@ ui.toggle.addEventListener("click", () => {
   const open = ui.side.classList.toggle("open");
   ui.toggle.setAttribute("aria-expanded", String(open));
 });
+const sizes = new ResizeObserver(keepUp);
+sizes.observe(ui.log);
+sizes.observe(ui.scroll);
+ui.scroll.addEventListener("scroll", scrolled);
+ui.log.addEventListener("click", (event) => { if (event.target.closest("summary")) following = false; });
+window.addEventListener("focus", () => catchUp().catch(complain));
+document.addEventListener("visibilitychange", () => { if (!document.hidden) catchUp().catch(complain); });
 start().catch(complain);

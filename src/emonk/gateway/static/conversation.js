@@ -11,6 +11,9 @@ const OUTCOMES = {
   waiting_effect: "Waiting for something outside to finish",
 };
 
+const UNKNOWN = "outcome_unknown";
+const CUT_OFF = "it was cut off while it ran; whether it took effect is not known.";
+
 export function said(text) {
   return element("div", { class: "said" }, text);
 }
@@ -24,6 +27,7 @@ export class Answer {
   constructor() {
     this.node = element("div", { class: "answer" });
     this.tools = new Map();
+    this.asides = []; // told to the model only, though the offline one repeats it
     this.text = null;
     this.dots = element("div", { class: "waiting", role: "img", "aria-label": "Working" });
     this.dots.append(element("i"), element("i"), element("i"));
@@ -32,6 +36,7 @@ export class Answer {
   clear() {
     this.node.replaceChildren();
     this.tools.clear();
+    this.asides = [];
     this.text = null;
   }
 
@@ -60,7 +65,7 @@ export class Answer {
     text.due = true;
     requestAnimationFrame(() => {
       text.due = false;
-      text.node.replaceChildren(markdown(text.source));
+      text.node.replaceChildren(markdown(this.asides.reduce((source, aside) => source.replaceAll(aside, CUT_OFF), text.source)));
     });
   }
 
@@ -73,16 +78,25 @@ export class Answer {
 
   progress({ id, text }) { this.tools.get(id)?.note(text); }
 
-  result({ id, content, error, seconds }) { this.tools.get(id)?.end(content, error, seconds); }
+  result({ id, content, error, seconds }) {
+    if (error === UNKNOWN) this.asides.push(content);
+    this.tools.get(id)?.end(content, error, seconds);
+  }
+
+  // No more results will come.
+  settle() {
+    for (const tool of this.tools.values()) tool.leave();
+  }
 
   outcome(status, reason, text) {
-    for (const tool of this.tools.values()) tool.leave();
+    this.settle();
     const headline = OUTCOMES[status] ?? status;
     const detail = text && this.text?.source !== text ? text : reason.replaceAll("_", " ");
     this.put(element("p", { class: "outcome" }, detail ? `${headline}: ${detail}` : headline));
   }
 
   trouble(message, hint, again) {
+    this.settle();
     const note = element("p", { class: "outcome", role: "alert" }, hint ? `${message} – ${hint} ` : `${message} `);
     if (again) {
       const button = element("button", { type: "button" }, "Try again");
