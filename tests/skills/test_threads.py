@@ -133,15 +133,6 @@ def test_no_more_functions_run_at_once_than_allowed_and_the_others_follow() -> N
     assert len(set(names)) <= 2
 
 
-def test_a_thread_that_has_nothing_to_do_is_used_again() -> None:
-    threads = Threads(8)
-
-    async def main() -> set[int]:
-        return {await threads.run(threading.get_ident) for _ in range(20)}
-
-    assert len(asyncio.run(main())) <= 2
-
-
 def test_a_call_that_is_cancelled_before_it_began_never_runs() -> None:
     threads, release = Threads(1), threading.Event()
     ran: list[str] = []
