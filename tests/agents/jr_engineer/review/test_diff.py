@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from emonk.agents.jr_engineer.review.diff import FileChange, read_diff
+from emonk.agents.jr_engineer.review.diff import FileChange, Hunk, read_diff
 from emonk.agents.jr_engineer.review.processes import Processes
 from emonk.agents.jr_engineer.review.repository import open_repository
 from tests.agents.jr_engineer.repositories import Repo
@@ -174,3 +174,27 @@ def test_base_and_hunks_give_head_again(
 def _lines(content: bytes) -> list[str]:
     parts = content.decode().split("\n")
     return parts[:-1] if parts[-1] == "" else parts
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 3), st.integers(0, 3)).filter(lambda part: any(part[1:]))))
+def test_lines_are_mapped_as_the_hunks_say(parts: list[tuple[int, int, int]]) -> None:
+    base, head, hunks, kept = 1, 1, list[Hunk](), dict[int, int]()
+    for same, removed, new in parts:
+        kept |= {base + line: head + line for line in range(same)}
+        base, head = base + same, head + same
+        hunks.append(Hunk(base - (not removed), head - (not new), ("-",) * removed, ("+",) * new))
+        base, head = base + removed, head + new
+    change = FileChange(
+        path="a", old_path="a", status="modified", kind="file", base_blob="", head_blob="", mode_changed=False,
+        hunks=tuple(hunks),
+    )  # fmt: skip
+    assert [change.head_line(line) for line in range(1, base)] == [kept.get(line) for line in range(1, base)]
+    assert change.head_line(base) == head
+    assert all((change.removing(line) is None) == (line in kept) for line in range(1, base))
+    lines = added(change)
+    gaps = [hunk.head_start for hunk in hunks if not hunk.added]
+    for start in range(1, head + 1):
+        for end in range(start, head + 1):
+            within = [line for line in lines if start <= line <= end]
+            assert change.first_added(start, end) == (within[0] if within else None)
+            assert change.touches(start, end) == bool(within or [gap for gap in gaps if start <= gap < end])

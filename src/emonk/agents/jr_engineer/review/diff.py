@@ -5,7 +5,7 @@ carriage returns and Unicode separators shift nothing.
 """
 
 import io
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import Literal
 
@@ -85,34 +85,50 @@ class FileChange(msgspec.Struct, frozen=True, kw_only=True):
 
     def first_added(self, start: int, end: int) -> int | None:
         """The first added head line between `start` and `end`, both included."""
-        for hunk in self.hunks:
-            if hunk.added and hunk.head_start <= end and hunk.head_lines[-1] >= start:
+        for hunk in self._near(start, end):
+            if hunk.added and hunk.head_lines[-1] >= start:
                 return max(hunk.head_start, start)
         return None
 
     def touches(self, start: int, end: int) -> bool:
         """Whether lines between `start` and `end` of head were added, or some were removed from among them."""
         return any(
-            hunk.head_start <= end and hunk.head_lines[-1] >= start if hunk.added else start <= hunk.head_start < end
-            for hunk in self.hunks
+            hunk.head_lines[-1] >= start if hunk.added else start <= hunk.head_start < end
+            for hunk in self._near(start, end)
         )
+
+    def _near(self, start: int, end: int) -> tuple[Hunk, ...]:
+        """Those that begin between two head lines, and the one before, which may reach into them."""
+        first = bisect_left(self.hunks, start, key=lambda hunk: hunk.head_start)
+        last = bisect_right(self.hunks, end, key=lambda hunk: hunk.head_start)
+        return self.hunks[max(first - 1, 0) : last]
+
+    def removing(self, base_line: int) -> Hunk | None:
+        """The hunk that removed base line `base_line`."""
+        index = bisect_right(self.hunks, base_line, key=_first_base_line) - 1
+        hunk = self.hunks[index] if index >= 0 else None
+        return hunk if hunk is not None and hunk.removed and base_line <= hunk.base_end else None
 
     def head_line(self, base_line: int) -> int | None:
         """Where an unchanged base line stands on head; None when the change replaced it."""
-        shift = 0
-        for hunk in self.hunks:
-            first = hunk.base_start if hunk.removed else hunk.base_start + 1
-            if base_line < first:
-                break
-            if hunk.removed and base_line <= hunk.base_end:
-                return None
-            shift += len(hunk.added) - len(hunk.removed)
-        return base_line + shift
+        index = bisect_right(self.hunks, base_line, key=_first_base_line) - 1
+        if index < 0:
+            return base_line
+        if self.removing(base_line) is not None:
+            return None
+        hunk = self.hunks[index]
+        following = hunk.head_start + (len(hunk.added) or 1)
+        return base_line + following - (_first_base_line(hunk) + len(hunk.removed))
 
     def nearest(self, line: int) -> int:
         """The head line of this diff that is nearest to head line `line`."""
         candidates = [line if line in hunk.head_lines else _closest(hunk, line) for hunk in self.hunks]
         return min(candidates, key=lambda candidate: abs(candidate - line), default=max(line, 1))
+
+
+def _first_base_line(hunk: Hunk) -> int:
+    """The first base line that it removed, or that follows the gap."""
+    return hunk.base_start if hunk.removed else hunk.base_start + 1
 
 
 def _closest(hunk: Hunk, line: int) -> int:

@@ -100,10 +100,8 @@ def _label(item: Definition) -> str:
 
 def _place(module: Module, item: Definition) -> int:
     """Where a removed definition stood: the hunk that removed its first line."""
-    for hunk in module.file.change.hunks:
-        if hunk.removed and hunk.base_start <= item.line <= hunk.base_end:
-            return max(hunk.head_start, 1)
-    return 1
+    hunk = module.file.change.removing(item.line)
+    return 1 if hunk is None else max(hunk.head_start, 1)
 
 
 def _without_moves(changes: list[ApiChange]) -> list[ApiChange]:

@@ -6,8 +6,8 @@ count too when the change caused them; they are shown where it did.
 """
 
 import difflib
-from collections import Counter
-from functools import lru_cache
+from collections import Counter, defaultdict
+from functools import cached_property, lru_cache
 
 import msgspec
 
@@ -71,10 +71,11 @@ def _without_unchanged(file: Versions) -> Versions:
 def _of_file(file: Versions, gone: Counter[_Key]) -> list[Brought]:
     found: list[Brought] = []
     replaced = list(file.base)
+    causes = _Causes(file.change)
     for hit in file.head:
         hunk = file.change.hunk_at(hit.line) or _hunk_within(file.change, hit)
         if hunk is None:
-            line = _cause(file.change, hit)
+            line = causes.line_for(hit)
             if line is not None:
                 found.append(Brought(hit, line))
         elif not _had(hit, hunk, replaced, gone):
@@ -115,14 +116,27 @@ def _similar(earlier: str, later: str) -> bool:
     return difflib.SequenceMatcher(None, first, second, autojunk=False).ratio() >= _SIMILAR
 
 
-def _cause(change: FileChange, hit: Hit) -> int | None:
-    """The line of the diff that made a name on an unchanged line undefined or unused."""
-    if hit.code not in _CAUSED_ELSEWHERE:
-        return None
-    names = set(names_in(hit.message))
-    causes = [hunk for hunk in change.hunks if names & (_words(hunk.removed) - _words(hunk.added))]
-    nearest = min(causes, key=lambda hunk: abs(hunk.head_start - hit.line), default=None)
-    return None if nearest is None else max(nearest.head_start, 1)
+class _Causes:
+    """Where one file's diff takes names away."""
+
+    def __init__(self, change: FileChange) -> None:
+        self._change = change
+
+    def line_for(self, hit: Hit) -> int | None:
+        """The line of the diff that made a name on an unchanged line undefined or unused."""
+        if hit.code not in _CAUSED_ELSEWHERE:
+            return None
+        hunks = [hunk for name in names_in(hit.message) for hunk in self._lost.get(name, [])]
+        nearest = min(hunks, key=lambda hunk: (abs(hunk.head_start - hit.line), hunk.head_start), default=None)
+        return None if nearest is None else max(nearest.head_start, 1)
+
+    @cached_property
+    def _lost(self) -> dict[str, list[Hunk]]:
+        lost: dict[str, list[Hunk]] = defaultdict(list)
+        for hunk in self._change.hunks:
+            for word in _words(hunk.removed) - _words(hunk.added):
+                lost[word].append(hunk)
+        return lost
 
 
 def _words(lines: tuple[str, ...]) -> set[str]:
