@@ -95,7 +95,7 @@ class Processes:
             source.seek(0)
             child = self._start(command, cwd, env, (source.fileno(), errors.fileno()))
             try:
-                output = self._read(child, deadline, watch)
+                output = self._read(command[0], child, deadline, watch)
                 child.wait(max(deadline - time.monotonic(), 0))
             except subprocess.TimeoutExpired as error:
                 hint = "is a file of the repository no file, or the machine overloaded?"
@@ -106,7 +106,7 @@ class Processes:
             errors.seek(0)
             return Completed(child.returncode, output, errors.read(_CHUNK).decode("utf-8", "replace"))
 
-    def _read(self, child: subprocess.Popen[bytes], deadline: float, watch: Watch | None) -> bytes:
+    def _read(self, command: str, child: subprocess.Popen[bytes], deadline: float, watch: Watch | None) -> bytes:
         output = bytearray()
         while chunk := _next(child, deadline):
             output += chunk
@@ -114,7 +114,7 @@ class Processes:
                 watch(chunk)
             if len(output) > self._most_output:
                 hint = "review fewer commits at once"
-                raise InfraError(f"the change is too large: more than {self._most_output:,} bytes", hint=hint)
+                raise InfraError(f"{command} printed more than {self._most_output:,} bytes", hint=hint)
         return bytes(output)
 
     def _start(
