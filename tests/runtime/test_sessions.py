@@ -126,11 +126,20 @@ def test_a_tool_that_exits_or_cancels_itself_fails_and_nothing_else_does(tmp_pat
         """Something inside was cancelled."""
         raise asyncio.CancelledError
 
+    class WordlessError(Exception):
+        def __str__(self) -> str:
+            raise ValueError
+
+    @tool(risk="low", idempotent=True)
+    async def stammer() -> str:
+        """Fail without being able to say why."""
+        raise WordlessError
+
     async def main() -> None:
-        script = [call("leave"), call("give_up"), "still here"]
-        agent, _ = weather_agent(script, f"sqlite:///{tmp_path / 'a.db'}", tools=[leave, give_up])
+        script = [call("leave"), call("give_up"), call("stammer"), "still here"]
+        agent, _ = weather_agent(script, f"sqlite:///{tmp_path / 'a.db'}", tools=[leave, give_up, stammer])
         async with agent:
             reply = await agent.process_message("go")
-            assert (reply.text, reply.steps) == ("still here", 3)
+            assert (reply.text, reply.steps) == ("still here", 4)
 
     asyncio.run(main())

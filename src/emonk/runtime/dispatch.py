@@ -3,6 +3,7 @@
 import asyncio
 import difflib
 import logging
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 
 from emonk.clock import Clock
@@ -95,7 +96,8 @@ class Dispatcher:
 
     def _bug(self, call: ToolCall, error: BaseException) -> tuple[str, str]:
         _log.error("tool %s failed, trace %s", call.name, self._trace_id, exc_info=error)
-        return f"The tool failed: {type(error).__name__}: {error}", "tool_failed"
+        said = "".join(traceback.format_exception_only(error)).strip()  # also where its __str__ raises
+        return f"The tool failed: {said}", "tool_failed"
 
     def _allowed(self, call: ToolCall) -> Runnable:
         tool = self._tools.get(call.name)
