@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emonk.clock import SYSTEM_CLOCK
-from emonk.messages import user
+from emonk.messages import Message, user
 from emonk.models import ModelRequest, ModelResponse
 from emonk.models.offline import OfflineModel
 from emonk.skills.function import Tool, tool
@@ -84,6 +84,18 @@ def test_any_text_gets_an_answer_whose_calls_are_valid(text: str) -> None:
     by_name = {one.name: one for one in TOOLS}
     for call in response.tool_calls:
         asyncio.run(by_name[call.name].run(call.arguments, CONTEXT))
+
+
+@settings(deadline=None)
+@given(st.lists(_texts, min_size=2, max_size=4))
+def test_any_conversation_gets_answers_whose_calls_are_valid(texts: list[str]) -> None:
+    messages: list[Message] = []
+    by_name = {one.name: one for one in TOOLS}
+    for text in texts:
+        response = asyncio.run(_model.generate(ModelRequest([*messages, user(text)], tools=TOOLS)))
+        messages += [user(text), response.message]
+        for call in response.tool_calls:
+            asyncio.run(by_name[call.name].run(call.arguments, CONTEXT))
 
 
 @settings(deadline=None)

@@ -1,17 +1,16 @@
 """Finds a tool's arguments in a user's text, where its triggers did not name their places."""
 
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
-from emonk.models.offline.triggers import find_choice, rest_of
+from emonk.models.offline.triggers import find_choice, is_place, rest_of
 from emonk.models.offline.values import Schema, is_free, takes_one_word, value_of
-from emonk.models.offline.words import EMPTY, PREPOSITIONS, Word, stem
+from emonk.models.offline.words import EDGES, EMPTY, PREPOSITIONS, Word, stem
 
 _QUOTED = re.compile(r'"([^"\n]+)"|“([^”\n]+)”|`([^`\n]+)`|(?<!\w)\'([^\'\n]+)\'(?!\w)')
 _PATH = re.compile(r"(?<!\S)(?:~?[\w.-]*/[\w./-]*|[\w-]+\.[A-Za-z]\w{0,4})(?=[\s,;:!?]|\.?$)")
 _URL = re.compile(r"https?://[^\s<>\"']+")
-_PATH_NAMES = ("path", "file", "dir", "directory", "folder", "repo", "repository")
 _URL_NAMES = ("url", "link", "uri", "address")
 _OPENERS = ("about", "for", "on", "of", "in", "with")
 _QUOTES = {'"': '"', "`": "`", "\u201c": "\u201d"}
@@ -30,6 +29,7 @@ class Finder:
         *,
         known: dict[str, Any],
         taken: frozenset[Word] = frozenset(),
+        tail: tuple[str, int] | None = None,
     ) -> None:
         self._properties: dict[str, Schema] = schema.get("properties", {})
         self._required: list[str] = schema.get("required", [])
@@ -38,6 +38,7 @@ class Finder:
         self._found = found
         self._head = head_of(command, found)
         self._taken = set(taken)
+        self._tail = tail
         self.arguments = dict(known)
 
     def find(self, used: frozenset[str]) -> dict[str, Any]:
@@ -48,12 +49,19 @@ class Finder:
             choice = find_choice(self._head, schema)
             if choice is not None and self._put(name, schema, choice[0]):
                 self._taken |= {self._head[at] for at in choice[1]}
-        self._take(_URL, _URL_NAMES)
-        self._take(_PATH, _PATH_NAMES)
+        self._take(_URL, _is_link)
+        self._take(_PATH, is_place)
         self._take_quoted()
         self._take_numbers()
+        self._shorten_tail()
         self._take_rest(used)
         return self.arguments
+
+    def unexplained(self, known: frozenset[str]) -> tuple[str, ...]:
+        """The words of the command that are in no argument and not `known`: what the user said beyond this tool."""
+        said = {word for value in self.arguments.values() for word in _words_of(value)}
+        left = [word for word in self._head if word.stem not in EMPTY | known and word not in self._taken]
+        return tuple(dict.fromkeys(word.plain for word in left if _bare(word.raw) not in said))
 
     def missing(self) -> list[str]:
         """Required parameters without a value."""
@@ -78,6 +86,7 @@ class Finder:
         match = re.search(rf"(?<!\w){spelt}\s*([=:])\s*(\"[^\"]*\"|'[^']*'|`[^`]*`|\S+)", self._text, re.IGNORECASE)
         if match is None:
             return self._beside(name, schema)
+        self._taken |= {word for word in self._found if word.start <= match.start() < word.end}
         text = match.group(2)
         if match.group(1) == ":" and is_free(schema) and not takes_one_word(schema):
             text = self._until_next_mention(match.start(2))
@@ -95,18 +104,37 @@ class Finder:
             before = self._head[at - 1] if at else None
             after = self._head[at + 1] if at + 1 < len(self._head) else None
             if schema.get("type") == "boolean":
-                return before is None or before.plain.lower() not in _NOT
+                denied = before is not None and before.plain.lower() in _NOT
+                self._taken |= {self._head[at], *([before] if denied and before is not None else [])}
+                return not denied
             for word in (after, before) if schema.get("type") in ("integer", "number") else (after,):
-                value = None if word is None or word.stem in EMPTY else value_of(word.plain, schema)
-                if word is not None and value is not None and not (is_free(schema) and name in self._required):
+                if word is None or word.stem in EMPTY or word in self._taken or not self._may_be(name, schema, word):
+                    continue
+                value = value_of(word.plain, schema)
+                if value is not None:
                     self._taken |= {word, self._head[at]}
                     return value
         return None
 
-    def _take(self, pattern: re.Pattern[str], names: Sequence[str]) -> None:
-        waiting = [
-            (name, schema) for name, schema in self._open() if is_free(schema) and name.lower().split("_")[-1] in names
-        ]
+    def _may_be(self, name: str, schema: Schema, word: Word) -> bool:
+        """Whether the word beside a parameter's name may be its value, rather than more of a sentence."""
+        if not is_free(schema):
+            return True
+        inside_tail = self._tail is not None and word.start >= self._tail[1]
+        return name not in self._required and not inside_tail and not _is_link(name)
+
+    def _shorten_tail(self) -> None:
+        """What the last placeholder of a trigger took ends before another argument: `Berlin for 5 days`."""
+        if self._tail is None:
+            return
+        name, start = self._tail
+        first = next((word for word in self._found if word.start >= start), None)
+        schema = self._properties.get(name, {})
+        if first is not None and self._taken and (value := value_of(self._from(first), schema)) not in (None, ""):
+            self.arguments[name] = value
+
+    def _take(self, pattern: re.Pattern[str], named: Callable[[str], bool]) -> None:
+        waiting = [(name, schema) for name, schema in self._open() if is_free(schema) and named(name)]
         if not waiting:
             return
         known = set(map(str, self.arguments.values()))
@@ -115,7 +143,15 @@ class Finder:
             candidate = match.group().rstrip(".,;:!?") or match.group()
             free = candidate not in known and not any(start <= match.start() < end for start, end in spans)
             if free and waiting and self._put(*waiting[0], candidate):
-                waiting.pop(0)
+                self._mark(match.start(), waiting.pop(0)[0])
+
+    def _mark(self, start: int, name: str) -> None:
+        """The word there is that argument; so is its name, when it stands before it: `link https://a.b`."""
+        at = next((at for at, word in enumerate(self._found) if word.start <= start < word.end), None)
+        if at is not None:
+            self._taken.add(self._found[at])
+            if at and self._found[at - 1].stem == stem(name):
+                self._taken.add(self._found[at - 1])
 
     def _take_quoted(self) -> None:
         quoted = ["".join(groups) for groups in _QUOTED.findall(self._command)]
@@ -126,11 +162,13 @@ class Finder:
 
     def _take_numbers(self) -> None:
         used = set(map(str, self.arguments.values()))
-        words = [word.plain for word in self._head if word.plain not in used]
+        words = [word for word in self._head if word.plain not in used]
         for name, schema in self._open_required():
             if schema.get("type") in ("integer", "number"):
-                at = next((at for at, word in enumerate(words) if self._put(name, schema, word)), None)
-                words = words if at is None else words[at + 1 :]
+                at = next((at for at, word in enumerate(words) if self._put(name, schema, word.plain)), None)
+                if at is not None:
+                    self._taken.add(words[at])
+                    words = words[at + 1 :]
 
     def _take_rest(self, used: frozenset[str]) -> None:
         """What is left belongs to the one parameter that takes any words, or to the only one that waits."""
@@ -139,7 +177,8 @@ class Finder:
         if len(free) == 1:
             self._put(*free[0], self._rest(used))
         elif len(waiting) == 1:
-            any(self._put(*waiting[0], word.plain) for word in self._found)
+            taken = next((word for word in self._found if self._put(*waiting[0], word.plain)), None)
+            self._taken |= set() if taken is None else {taken}
 
     def _rest(self, used: frozenset[str]) -> str:
         """What comes after the colon or the line end; else after `about` and the like; else all that chose no tool."""
@@ -169,6 +208,20 @@ class Finder:
         while end < len(self._command) and (closing := kept.rstrip().rpartition(" "))[2].lower() in PREPOSITIONS:
             kept = closing[0]
         return rest_of(kept, first.start)
+
+
+def _is_link(name: str) -> bool:
+    return name.lower().split("_")[-1] in _URL_NAMES
+
+
+def _words_of(value: Any) -> list[str]:
+    if isinstance(value, list):
+        return [word for one in cast("list[Any]", value) for word in _words_of(one)]
+    return [_bare(word) for word in str(value).split()]
+
+
+def _bare(word: str) -> str:
+    return word.strip(EDGES).lower() or word
 
 
 def head_of(text: str, found: Sequence[Word]) -> list[Word]:

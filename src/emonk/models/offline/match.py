@@ -3,14 +3,15 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 import msgspec
 
 from emonk.models.offline.arguments import Finder, head_of
 from emonk.models.offline.triggers import Fit, Trigger
-from emonk.models.offline.words import EMPTY, Speller, Word, pieces, stem, words
+from emonk.models.offline.values import value_of
+from emonk.models.offline.words import EMPTY, PREPOSITIONS, STOP, Speller, Word, pieces, stem, words
 from emonk.models.protocol import ToolLike
 
 # Chosen on the sentences of the tests: what is below says too much that no tool knows.
@@ -23,11 +24,19 @@ _NAME, _DESCRIPTION, _PARAMETER = 1.0, 0.6, 0.3
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """A tool that the text means, its arguments, and the required ones that the text does not give."""
+    """A tool that the text means, its arguments, and the required ones that the text does not give.
+
+    `unexplained` are the words that the call would leave out: then it is not what was asked for.
+    """
 
     tool: ToolLike
     arguments: dict[str, Any]
     missing: tuple[str, ...]
+    unexplained: tuple[str, ...] = ()
+
+    @property
+    def ready(self) -> bool:
+        return not self.missing and not self.unexplained
 
 
 class _Entry:
@@ -41,15 +50,25 @@ class _Entry:
         self.weights: dict[str, float] = {}
         choices = [str(choice) for schema in properties.values() for choice in schema.get("enum", ())]
         self._weigh(_PARAMETER, [*properties, *choices])
-        self._weigh(_DESCRIPTION, [tool.description.partition("\n\n")[0]])
+        self._weigh(_DESCRIPTION, [summary(tool.description)])
         self._weigh(_NAME, [tool.name])
+        own = {piece for name in properties for piece in pieces(name)} - set(pieces(tool.name))
+        self.vocabulary = frozenset(word for word, weight in self.weights.items() if weight > _PARAMETER) - own
         for trigger in self.triggers:
             self.weights |= dict.fromkeys((word for word in trigger.literals if word not in EMPTY), _NAME)
+        stated = {piece for limit in limits(tool.description) for piece in pieces(limit)}
+        self.refused = frozenset(stated - EMPTY - self.weights.keys())
         self.choices = {piece for choice in choices for piece in pieces(choice)}
 
     def _weigh(self, weight: float, texts: Sequence[str]) -> None:
         for text in texts:
             self.weights |= dict.fromkeys((word for word in pieces(text) if word not in EMPTY), weight)
+
+    def explained(self, said: "_Said", used: frozenset[str], arguments: Set[str]) -> frozenset[str]:
+        """The stems that this tool accounts for: its description's, and those of a whole trigger in any order."""
+        stems = {word.stem for word in said.head} | EMPTY
+        whole = [one.literals for one in self.triggers if one.slots <= arguments and one.literals <= stems]
+        return self.vocabulary.union(used, [stem(self.tool.name)], *whole)
 
     def strong(self) -> set[str]:
         return {word for word, weight in self.weights.items() if weight >= _NAME} | self.choices
@@ -72,26 +91,59 @@ class Catalogue:
 
     def plans(self, text: str) -> list[Plan]:
         """The tools that the text means: none, one, or several between which it does not decide."""
+        said = self._said(text)
+        plans = self._by_name(said) or self._by_trigger(said) or self._by_words(said)
+        for fitting in ([plan for plan in plans if plan.ready], [plan for plan in plans if not plan.missing]):
+            if len(fitting) == 1:
+                return fitting
+        return plans
+
+    def _said(self, text: str) -> "_Said":
         command = self._assigned.sub(lambda match: " " * len(match.group()), text)
         found = words(command, self._speller)
-        head = head_of(command, found)
-        said = _Said(text, command, found, head)
-        plans = self._by_name(said) or self._by_trigger(said) or self._by_words(said)
-        complete = [plan for plan in plans if not plan.missing]
-        return complete if len(complete) == 1 else plans
+        return _Said(text, command, found, head_of(command, found))
+
+    def continued(self, plan: Plan, text: str) -> Plan:
+        """The plan with what an answer gives of the arguments that it misses."""
+        found = words(text, self._speller)
+        schema = plan.tool.parameters
+        known = dict(plan.arguments)
+        if len(plan.missing) == 1 and found and found[0].stem not in PREPOSITIONS:
+            value = value_of(text, schema["properties"][plan.missing[0]])
+            known |= {} if value in (None, "") else {plan.missing[0]: value}
+        finder = Finder(schema, text, text, found, known=known)
+        arguments = known if len(known) > len(plan.arguments) else finder.find(frozenset())
+        return Plan(plan.tool, arguments, tuple(finder.missing()))
+
+    def means_little(self, text: str) -> bool:
+        """Courtesies and small words only, or a wish to stop."""
+        stems = {word.stem for word in words(text, self._speller)}
+        return not stems - EMPTY or bool(stems & STOP)
+
+    def commands(self, text: str) -> bool:
+        """Whether the text is a whole request of its own, in the words of a trigger."""
+        said = self._said(text)
+        return any(plan.ready for plan in self._by_name(said) or self._by_trigger(said))
+
+    def refusals(self, text: str, plans: Sequence[Plan]) -> list[ToolLike]:
+        """The tools that say of themselves that they do not do what the text asks for."""
+        said = {stem(word) for plan in plans for word in plan.unexplained}
+        if not plans:
+            said = {word.stem for word in head_of(text, words(text, self._speller))}
+        return [entry.tool for entry in self._entries if entry.refused & said]
 
     def _by_name(self, said: "_Said") -> list[Plan]:
         """The name itself, as no sentence has it: `check_post platform=x`."""
         names = {word.plain for word in said.head if "_" in word.plain}
         named = [entry for entry in self._entries if entry.tool.name in names]
-        return [_plan(entry, said, {}, frozenset((stem(entry.tool.name),))) for entry in named]
+        return [_plan(entry, said, Fit(0, 0, {}), frozenset((stem(entry.tool.name),))) for entry in named]
 
     def _by_trigger(self, said: "_Said") -> list[Plan]:
         stems = {word.stem for word in said.found}
         fits = [(entry, fit) for entry in self._entries if (fit := _best_fit(entry, said, stems)) is not None]
         top = max((_rank(fit) for _, fit in fits), default=0.0)
         return [
-            _plan(entry, said, fit.arguments, frozenset(said.found[at].stem for at in fit.words), fit.words)
+            _plan(entry, said, fit, frozenset(said.found[at].stem for at in fit.words))
             for entry, fit in fits
             if _rank(fit) >= top - 0.2
         ]
@@ -104,7 +156,11 @@ class Catalogue:
         top = max((score for score, _ in scores), default=0.0)
         if top < _THRESHOLD:
             return []
-        return [_plan(entry, said, {}, frozenset(entry.weights)) for score, entry in scores if score >= top * _NEAR]
+        return [
+            _plan(entry, said, Fit(0, 0, {}), frozenset(entry.weights))
+            for score, entry in scores
+            if score >= top * _NEAR
+        ]
 
     def _score(self, entry: _Entry, said: set[str]) -> float:
         """The share of what was said that the tool knows, rare words counting more; 0 without a word of weight."""
@@ -137,9 +193,19 @@ def _rank(fit: Fit) -> float:
     return fit.weight - 0.1 * fit.left
 
 
-def _plan(
-    entry: _Entry, said: _Said, arguments: dict[str, Any], stems: frozenset[str], places: frozenset[int] = frozenset()
-) -> Plan:
-    taken = frozenset(said.found[at] for at in places)
-    finder = Finder(entry.schema, said.text, said.command, said.found, known=arguments, taken=taken)
-    return Plan(entry.tool, finder.find(stems), tuple(finder.missing()))
+def _plan(entry: _Entry, said: _Said, fit: Fit, used: frozenset[str]) -> Plan:
+    taken = frozenset(said.found[at] for at in fit.words)
+    finder = Finder(entry.schema, said.text, said.command, said.found, known=fit.arguments, taken=taken, tail=fit.tail)
+    arguments = finder.find(used)
+    known = entry.explained(said, used if fit.words else frozenset(), arguments.keys())
+    return Plan(entry.tool, arguments, tuple(finder.missing()), finder.unexplained(known))
+
+
+def summary(description: str) -> str:
+    """What a tool does: the first paragraph."""
+    return " ".join(description.partition("\n\n")[0].split())
+
+
+def limits(description: str) -> list[str]:
+    """What a tool says that it does not do: its sentences that begin with "Nothing"."""
+    return [one for one in re.split(r"(?<=[.!]) ", " ".join(description.split())) if one.startswith("Nothing ")]

@@ -3,11 +3,14 @@
 from collections.abc import AsyncIterator, Sequence
 
 from emonk.ids import uuid7
-from emonk.messages import AssistantMessage, ToolCall, ToolMessage, UserMessage, assistant
+from emonk.messages import AssistantMessage, Message, ToolCall, ToolMessage, UserMessage, assistant
 from emonk.models.offline.match import Catalogue, Plan
-from emonk.models.offline.phrase import ask_for, ask_which, capabilities, results
+from emonk.models.offline.phrase import ask_for, ask_which, capabilities, refuse, results, unclear
 from emonk.models.protocol import ModelDelta, ModelRequest, ModelResponse, Outcome, TextDelta, ToolLike
 from emonk.records import Usage
+
+# How far back it looks for questions of its own.
+_QUESTIONS = 6
 
 
 class OfflineModel:
@@ -48,23 +51,61 @@ class OfflineModel:
             case ToolMessage():
                 return assistant(results(last.results))
             case UserMessage() if request.tools and request.tool_choice != "none":
-                return self._planned(self._prepared(request.tools), last.text)
+                catalogue = self._prepared(request.tools)
+                return _said_of(catalogue, _plans(catalogue, request.messages), last.text)
             case _:
                 return assistant(capabilities(self._prepared(request.tools).offered))
-
-    def _planned(self, catalogue: Catalogue, text: str) -> AssistantMessage:
-        match catalogue.plans(text):
-            case []:
-                return assistant(capabilities(catalogue.offered))
-            case [Plan(missing=()) as plan]:
-                return assistant(tool_calls=[ToolCall(f"offline_{uuid7()}", plan.tool.name, plan.arguments)])
-            case [plan]:
-                return assistant(ask_for(plan))
-            case plans:
-                return assistant(ask_which(plans))
 
     def _prepared(self, tools: Sequence[ToolLike]) -> Catalogue:
         kept = self._catalogue.tools
         if len(kept) != len(tools) or any(one is not other for one, other in zip(kept, tools, strict=True)):
             self._catalogue = Catalogue(tools)
         return self._catalogue
+
+
+def _said_of(catalogue: Catalogue, plans: Sequence[Plan], text: str) -> AssistantMessage:
+    refusals = [] if any(plan.ready for plan in plans) else catalogue.refusals(text, plans)
+    match plans:
+        case _ if refusals:
+            return assistant(refuse(refusals, catalogue.offered))
+        case []:
+            return assistant(capabilities(catalogue.offered))
+        case [Plan(ready=True) as plan]:
+            return assistant(tool_calls=[ToolCall(f"offline_{uuid7()}", plan.tool.name, plan.arguments)])
+        case [Plan(missing=()) as plan]:
+            return assistant(unclear(plan))
+        case [plan]:
+            return assistant(ask_for(plan))
+        case _:
+            return assistant(ask_which(plans))
+
+
+def _plans(catalogue: Catalogue, messages: Sequence[Message]) -> list[Plan]:
+    """What the last message means: by itself, or as the answer to the planner's own question before it.
+
+    It is an answer when the message before is word for word what the planner asks after the messages before that.
+    """
+    first = len(messages) - 1
+    while first >= 2 and len(messages) - first < 2 * _QUESTIONS and _exchange(messages[first - 2], messages[first - 1]):
+        first -= 2
+    plans: list[Plan] = []
+    for at in range(first, len(messages), 2):
+        said, asked = messages[at], messages[at - 1]
+        text = said.text if isinstance(said, UserMessage) else ""
+        question = asked.text if at > first and isinstance(asked, AssistantMessage) else ""
+        plans = _answered(catalogue, plans, question, text)
+    return plans
+
+
+def _exchange(said: Message, answer: Message) -> bool:
+    return isinstance(said, UserMessage) and isinstance(answer, AssistantMessage) and not answer.tool_calls
+
+
+def _answered(catalogue: Catalogue, plans: list[Plan], question: str, text: str) -> list[Plan]:
+    match plans:
+        case [Plan(missing=[_, *_]) as plan] if question == ask_for(plan):
+            if catalogue.commands(text) or catalogue.means_little(text):
+                return catalogue.plans(text)
+            return [catalogue.continued(plan, text)]
+        case _:
+            return catalogue.plans(text)

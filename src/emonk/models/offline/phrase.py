@@ -7,15 +7,16 @@ from typing import Any, cast
 import msgspec
 
 from emonk.messages import ToolResult
-from emonk.models.offline.match import Plan
+from emonk.models.offline.match import Plan, limits, summary
 from emonk.models.protocol import ToolLike
 
-CONFIGURE = "To talk freely, set `model: gemini:NAME` for the agent and the environment variable `GEMINI_API_KEY`."
+CONFIGURE = "To talk freely, set `EMONK_MODEL=gemini:NAME` (or `llm.model` in the agent's file) and `GEMINI_API_KEY`."
 FOOTER = "*No language model is configured: emonk's offline planner chose the tool and shows its result as it is.*"
 _OFFLINE = "No language model is configured; emonk's offline planner answers."
 
 _SLOT = re.compile(r"\{(\w+)\}")
 _DEPTH = 4
+_SHOWN = 5
 
 
 def capabilities(tools: Sequence[ToolLike]) -> str:
@@ -37,6 +38,21 @@ def ask_for(plan: Plan) -> str:
     return "\n".join([intro, "", *lines, "", f"For example: “{example(plan.tool)}”", "", f"*{_OFFLINE}*"])
 
 
+def unclear(plan: Plan) -> str:
+    """Some words were not understood: what the tool does, and sentences for it."""
+    words = ", ".join(f"“{word}”" for word in plan.unexplained[:_SHOWN])
+    intro = f"I would use **{plan.tool.name}**, but I do not know what to make of {words}, so I have not run it."
+    sentences = [f"- {sentence}" for sentence in examples(plan.tool)[:_SHOWN]]
+    described = " ".join(plan.tool.description.split())
+    return "\n".join([intro, "", described, "", "Say for example:", "", *sentences, "", CONFIGURE, "", f"*{_OFFLINE}*"])
+
+
+def refuse(tools: Sequence[ToolLike], offered: Sequence[ToolLike]) -> str:
+    """What the tools say that they do not do, then what can be done."""
+    told = dict.fromkeys(limit for tool in tools for limit in limits(tool.description))
+    return "\n\n".join([" ".join(told), capabilities(offered)])
+
+
 def ask_which(plans: Sequence[Plan]) -> str:
     """Several tools fit equally well."""
     lines = [f"- **{plan.tool.name}**: {_summary(plan.tool)} Say: “{example(plan.tool)}”" for plan in plans]
@@ -51,20 +67,34 @@ def results(returned: Sequence[ToolResult]) -> str:
 
 def example(tool: ToolLike) -> str:
     """A sentence that the planner understands as this tool."""
+    sentences = examples(tool)
+    if sentences:
+        return sentences[0]
     properties: dict[str, Any] = tool.parameters.get("properties", {})
-    required: list[str] = tool.parameters.get("required", [])
-    for trigger in tool.triggers:
-        named = _SLOT.findall(trigger)
-        if set(required) <= set(named):
-            return _SLOT.sub(lambda match: _sample(match.group(1), properties.get(match.group(1), {})), trigger)
     words = tool.name.replace("_", " ").replace("-", " ")
+    required: list[str] = tool.parameters.get("required", [])
     return " ".join([words, *(f"{name}={_sample(name, properties.get(name, {}))}" for name in required)])
+
+
+def examples(tool: ToolLike) -> list[str]:
+    """One sentence for each set of placeholders that gives all required arguments."""
+    properties: dict[str, Any] = tool.parameters.get("properties", {})
+    required = frozenset[str](tool.parameters.get("required", []))
+    chosen: dict[frozenset[str], str] = {}
+    for trigger in tool.triggers:
+        named = frozenset(_SLOT.findall(trigger))
+        if required <= named:
+            chosen.setdefault(named, trigger)
+    return [
+        _SLOT.sub(lambda match: _sample(match.group(1), properties.get(match.group(1), {})), trigger)
+        for trigger in chosen.values()
+    ]
 
 
 def _sample(name: str, schema: dict[str, Any]) -> str:
     if schema.get("enum"):
         return str(schema["enum"][0])
-    if isinstance(schema.get("default"), str | int | float) and str(schema["default"]):
+    if isinstance(schema.get("default"), str) and schema["default"]:
         return str(schema["default"])
     match schema.get("type"):
         case "integer" | "number":
@@ -76,7 +106,7 @@ def _sample(name: str, schema: dict[str, Any]) -> str:
 
 
 def _summary(tool: ToolLike) -> str:
-    first = " ".join(tool.description.partition("\n\n")[0].split())
+    first = summary(tool.description)
     return first if first.endswith((".", "!", "?")) else f"{first}."
 
 

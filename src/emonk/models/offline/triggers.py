@@ -1,31 +1,40 @@
 """Trigger phrases: `write a post for {platform} about {topic}` against what a user wrote."""
 
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from typing import Any
 
 import msgspec
 
 from emonk.models.offline.values import Schema, is_free, takes_one_word, value_of
-from emonk.models.offline.words import ARTICLES, COURTESY, EMPTY, PREPOSITIONS, Word, stem
+from emonk.models.offline.words import ARTICLES, COPULAS, COURTESY, EMPTY, PREPOSITIONS, Word, stem
 
 _SLOT = re.compile(r"\{(\w+)\}")
 _LONGEST_CHOICE = 3
+_PLACES = ("path", "file", "dir", "directory", "folder", "repo", "repository")
+_PATH_LIKE = re.compile(r"^[~./]|/$")
+_NAME_LIKE = re.compile(r"^(?=[^/]*$)(.*[0-9~^@]|[A-Z_]{2,}$)")
 _HERE = frozenset(("this", "my", "our", "your"))
-_ASKING = ("can ", "could ", "would ", "will ")
+_ASKING = re.compile(r"(who|what|how|where|when|why|which|is|are|do|does|did|can|could|would|will)\b", re.IGNORECASE)
 
 
 class Fit(msgspec.Struct, frozen=True):
     """How a text fits a trigger: what its placeholders stand for, and how much of the text it explains.
 
     `weight` counts the words of the trigger that were there; `left` the words of the text that say something else.
-    `words` are those of the text that the trigger used up.
+    `words` are those of the text that the trigger used up; `tail` is the parameter that took all the rest, and since
+    which character.
     """
 
     weight: float
     left: int
     arguments: dict[str, Any]
     words: frozenset[int] = frozenset()
+    tail: tuple[str, int] | None = None
+
+    def plus(self, weight: float, arguments: dict[str, Any], words: Iterable[int] = ()) -> "Fit":
+        """The same with more of the trigger before it."""
+        return Fit(self.weight + weight, self.left, arguments | self.arguments, self.words | {*words}, self.tail)
 
 
 class Trigger:
@@ -34,10 +43,10 @@ class Trigger:
     def __init__(self, phrase: str, properties: dict[str, Schema]) -> None:
         self._properties = properties
         parts = [_Part.read(word) for word in phrase.split()]
-        kept = [part for part in parts if part.slots or part.stem not in ARTICLES]
-        self._parts = tuple(kept or parts)
+        self._parts = _without_articles(parts)
         self._short = _without_choices(self._parts, properties)
         self.literals = frozenset(part.stem for part in self._parts if not part.slots)
+        self.slots = frozenset(_SLOT.findall(phrase))
 
     def fit(self, text: str, found: Sequence[Word], said: Set[str]) -> Fit | None:
         """How the text fits, or None when it does not; `said` are the stems of the words that were found."""
@@ -58,7 +67,7 @@ class Trigger:
         if fit is None or _swallowed(fit, short.parts, found[at[0]], rest):
             return None
         used = frozenset(found.index(rest[number]) for number in fit.words) | {*at, *before}
-        return Fit(fit.weight + 0.5, fit.left, {short.slot: value, **fit.arguments}, used)
+        return Fit(fit.weight + 0.5, fit.left, {short.slot: value, **fit.arguments}, used, fit.tail)
 
 
 def find_choice(found: Sequence[Word], schema: Schema) -> tuple[Any, tuple[int, ...]] | None:
@@ -90,11 +99,15 @@ def _swallowed(fit: Fit, parts: "Sequence[_Part]", choice: Word, rest: Sequence[
 
 
 class _Part(msgspec.Struct, frozen=True):
-    """A word of a trigger: a literal, a placeholder alone, or placeholders within one word such as `{a}..{b}`."""
+    """A word of a trigger: a literal, a placeholder alone, or placeholders within one word such as `{a}..{b}`.
+
+    `after` is the article that stood before a placeholder.
+    """
 
     stem: str
     slots: tuple[str, ...] = ()
     pattern: re.Pattern[str] | None = None
+    after: str = ""
 
     @classmethod
     def read(cls, word: str) -> "_Part":
@@ -107,6 +120,19 @@ class _Part(msgspec.Struct, frozen=True):
         groups = [r"([^\s]+?)"] * (len(slots) - 1) + [r"([^\s]+)"]
         pattern = "".join(piece for pair in zip(literal, [*groups, ""], strict=True) for piece in pair)
         return cls("", slots, re.compile(pattern, re.IGNORECASE))
+
+
+def _without_articles(parts: Sequence[_Part]) -> tuple[_Part, ...]:
+    """Articles say nothing, but `is` before a placeholder does: `who is {person}` is not every `who`."""
+    kept: list[_Part] = []
+    for at, part in enumerate(parts):
+        before_slot = at + 1 < len(parts) and bool(parts[at + 1].slots)
+        if part.slots:
+            article = parts[at - 1].stem if at and not parts[at - 1].slots else ""
+            kept.append(msgspec.structs.replace(part, after=article if article in ARTICLES - COPULAS else ""))
+        elif part.stem not in ARTICLES or (part.stem in COPULAS and before_slot):
+            kept.append(part)
+    return tuple(kept or parts)
 
 
 class _Short(msgspec.Struct, frozen=True):
@@ -162,7 +188,7 @@ class _Matcher:
         word = self._found[at]
         if word.stem == parts[part].stem:
             fit = self._from(parts, part + 1, at + 1)
-            return fit and Fit(fit.weight + 1, fit.left, fit.arguments, fit.words | {at})
+            return fit and fit.plus(1, {}, [at])
         # A filler may stand between the words of a trigger, never something that it does not mean.
         return self._from(parts, part, at + 1) if part and word.stem in ARTICLES | COURTESY else None
 
@@ -174,36 +200,59 @@ class _Matcher:
             values = {name: value_of(text, self._properties.get(name, {})) for name, text in pairs}
             fit = None if None in values.values() else self._from(parts, part + 1, at + 1)
             exact = 1 + len(pattern.pattern) / 1000  # `a...b` is no `a..` with `.b`
-            return fit and Fit(fit.weight + exact, fit.left, values | fit.arguments, fit.words | {at})
+            return fit and fit.plus(exact, values, [at])
         return self._from(parts, part, at + 1) if self._found[at].stem in EMPTY or part == 1 else None
 
     def _slot(self, parts: Sequence[_Part], part: int, at: int, name: str) -> Fit | None:
         schema = self._properties.get(name, {})
         if not is_free(schema) or takes_one_word(schema):
             return self._typed(parts, part, at, name, schema)
+        if parts[part].after and self._found[at].stem == parts[part].after and at + 1 < len(self._found):
+            at += 1
         if part == len(parts) - 1:
-            value = value_of(rest_of(self._text, self._found[at].start), schema)
-            return None if value in (None, "") else Fit(0.25, 0, {name: value})
+            start = self._found[at].start
+            value = value_of(rest_of(self._text, start), schema)
+            return None if value in (None, "") else Fit(0.25, 0, {name: value}, tail=(name, start))
         for end in range(at + 1, len(self._found)):
             value = value_of(self._text[self._found[at].start : self._found[end - 1].end].strip(" ,;:"), schema)
             fit = None if value in (None, "") else self._from(parts, part + 1, end)
             if fit is not None:
-                return Fit(fit.weight + 0.25, fit.left, {name: value, **fit.arguments}, fit.words)
+                return fit.plus(0.25, {name: value}, range(at, end))
         return None
 
     def _typed(self, parts: Sequence[_Part], part: int, at: int, name: str, schema: Schema) -> Fit | None:
         """A number, a choice or one word; an article may stand before it. `this project` is the parameter's default."""
-        if takes_one_word(schema) and self._found[at].plain.lower() in _HERE:
-            fit = self._from(parts, part + 1, min(at + 2, len(self._found)))
-            return fit and Fit(fit.weight + 0.5, fit.left, fit.arguments, fit.words | {at})
+        if takes_one_word(schema) and len(parts) > 2 and self._found[at].plain.lower() in _HERE:
+            end = min(at + 2, len(self._found))
+            fit = self._from(parts, part + 1, end)
+            return fit and fit.plus(0.5, {}, range(at, end))
         longest = min(_LONGEST_CHOICE if "enum" in schema else 1, len(self._found) - at)
         for size in range(longest, 0, -1):
             value = typed_value(self._found[at : at + size], schema)
-            fit = None if value is None else self._from(parts, part + 1, at + size)
+            if value is None or (takes_one_word(schema) and not self._names(parts, self._found[at])):
+                continue
+            fit = self._from(parts, part + 1, at + size)
             if fit is not None:
-                used = fit.words | set(range(at, at + size))
-                return Fit(fit.weight + 0.75, fit.left, {name: value, **fit.arguments}, used)
+                return fit.plus(_evidence(name, value), {name: value}, range(at, at + size))
         return self._from(parts, part, at + 1) if part and self._found[at].stem in ARTICLES else None
+
+    def _names(self, parts: Sequence[_Part], word: Word) -> bool:
+        """Whether one word may be the value: after a lone word, as in `review {head}`, only what looks like a name."""
+        if word.stem in EMPTY:
+            return False
+        return len(parts) > 2 or _NAME_LIKE.search(word.plain) is not None
+
+
+def is_place(name: str) -> bool:
+    """Whether a parameter of that name takes a file or a directory."""
+    return name.lower().split("_")[-1] in _PLACES
+
+
+def _evidence(name: str, value: Any) -> float:
+    """How much a value alone says for its placeholder: `/tmp` is a directory, `main` rather something else."""
+    if not isinstance(value, str):
+        return 0.75
+    return 0.75 if is_place(name) is (_PATH_LIKE.search(value) is not None) else 0.5
 
 
 def typed_value(found: Sequence[Word], schema: Schema) -> Any | None:
@@ -214,8 +263,12 @@ def typed_value(found: Sequence[Word], schema: Schema) -> Any | None:
 
 
 def rest_of(text: str, start: int) -> str:
-    """The text from there on, without a closing courtesy, and without the punctuation after a lone word."""
+    """The text from there on; after a colon as it is, else without a closing courtesy and punctuation."""
+    before = text[:start].rstrip()
+    quoted = before.endswith((":", "?")) or text[start:].lstrip().startswith(":")
     rest = text[start:].strip().lstrip(":").strip()
+    if quoted:
+        return rest
     rest = re.sub(r"[\s,]+(please|thanks|thank you)[.!]*$", "", rest, flags=re.IGNORECASE)
-    rest = rest.removesuffix("?") if text.lstrip()[:6].lower().startswith(_ASKING) else rest
+    rest = rest.removesuffix("?") if _ASKING.match(text.lstrip()) or not _ASKING.match(rest) else rest
     return rest.rstrip(",;?!.") or rest if len(rest.split()) == 1 else rest

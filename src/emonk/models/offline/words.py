@@ -9,7 +9,7 @@ import msgspec
 MAX_WORDS = 80
 
 _TOKEN = re.compile(r"\S+")
-_EDGES = "\"'`\u201c\u201d\u2018\u2019()[]{}<>.,;:!?*"
+EDGES = "\"'`\u201c\u201d\u2018\u2019()[]{}<>.,;:!?*"
 _SUFFIXES = ("ings", "ing", "ed", "es", "s", "e")
 
 
@@ -49,13 +49,15 @@ def _stems(text: str) -> frozenset[str]:
 ARTICLES = _stems("the a an this that these those my our your me us some any please just now is are be following below")
 COURTESY = _stems(
     "please thanks thank you can could would will hi hello hey ok okay so and then let lets i we want need like to now"
-    " kindly help"
+    " kindly help again carefully thoroughly quickly briefly"
 )
+COPULAS = _stems("is are be")
 PREPOSITIONS = _stems("for about on in at of to from with by into against between and or as using via")
 _SMALL = _stems(
     "what whats how why when where who which does did do done it its i'm im there here was were has have had am if but"
-    " not no yes good morning evening day tell show give get make use run"
+    " not no yes yet good morning evening day tell show give get make use run"
 )
+STOP = _stems("cancel stop nevermind never forget")
 EMPTY = ARTICLES | COURTESY | PREPOSITIONS | _SMALL
 
 
@@ -86,7 +88,7 @@ def words(text: str, speller: Speller) -> list[Word]:
     found: list[Word] = []
     for match in _TOKEN.finditer(text):
         raw = match.group()
-        plain = raw.strip(_EDGES) or raw
+        plain = raw.strip(EDGES) or raw
         found.append(Word(match.start(), match.end(), raw, plain, speller.stem(plain)))
         if len(found) == MAX_WORDS:
             break
