@@ -22,11 +22,13 @@ from emonk.agents.jr_engineer.survey.survey import survey
         "what languages does {path} use",
         "how many lines of code",
         "how big is the codebase",
+        "how big is the codebase in {path}",
+        "how big is the code in {path}",
         "where are the entry points",
     ),
 )
 async def analyze_codebase(ctx: Context, path: str = ".") -> str:
-    """Describe a code base: files, lines, languages, the largest files and where its programs start.
+    """Describe a code base or repository: files, lines, languages used, the largest files, where its programs start.
 
     Args:
         ctx: what the call may know.
