@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.requirements import skip_without
+
 EMONK = (sys.executable, "-c", "from emonk.cli import main; main()")
 PATIENCE = 30.0
 """Seconds after which a process that does not do what the test waits for is taken to be stuck."""
@@ -80,7 +82,10 @@ class Terminal:
         self._shown = 0
 
     def __enter__(self) -> Self:
-        self._pid, self._screen = pty.fork()
+        try:
+            self._pid, self._screen = pty.fork()
+        except OSError as error:
+            skip_without("pty", f"no terminal can be made: {error}")
         if self._pid == 0:
             os.execve(self._command[0], self._command, self._environment)
         return self

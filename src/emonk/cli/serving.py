@@ -4,9 +4,8 @@ import asyncio
 import os
 import signal
 import socket
-import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager, suppress
 from types import FrameType
 
 import uvicorn
@@ -20,6 +19,8 @@ from emonk.extend import Page
 from emonk.gateway.app import close_turns, create_app
 from emonk.turns import Pump
 
+ENDING = (signal.SIGINT, signal.SIGTERM)
+STDERR = 2
 GRACE_SECONDS = 5.0
 STREAM_SECONDS = 2
 """For the last words of open streams, after the turns had their time."""
@@ -98,11 +99,31 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
         await self._closing
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn calls it
-        """End gracefully, at the second signal at once: safe, as open turns resume at the next start."""
-        if self.should_exit:
-            sys.stderr.write("stopped at once; turns that were running resume at the next start\n")
-            sys.stderr.flush()
-            os._exit(INTERRUPTED if sig == signal.SIGINT else 128 + sig)
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Have the loop take the signals: what runs there is no handler, which might interrupt a write with its own."""
+        loop = asyncio.get_running_loop()
+        for number in ENDING:
+            loop.add_signal_handler(number, self._stop)
+        try:
+            yield
+        finally:
+            for number in ENDING:
+                loop.remove_signal_handler(number)
+                if self.should_exit:
+                    signal.signal(number, _stop_at_once)
+
+    def _stop(self) -> None:
+        """End gracefully, at the next signal at once, to the very end of the process and even if the loop is stuck."""
+        for number in ENDING:
+            asyncio.get_running_loop().remove_signal_handler(number)
+            signal.signal(number, _stop_at_once)
         self.should_exit = True
         note("stopping; once more to stop at once")
+
+
+def _stop_at_once(number: int, _frame: FrameType | None) -> None:
+    """Safe, as turns that are open resume; written past `sys.stderr`, which the signal may have interrupted."""
+    with suppress(OSError):
+        os.write(STDERR, b"stopped at once; turns that were running resume at the next start\n")
+    os._exit(INTERRUPTED if number == signal.SIGINT else 128 + number)
