@@ -63,6 +63,14 @@ def test_an_unknown_agent_is_told_the_closest_one(name: str, said: str) -> None:
     assert said in refused("chat", name, "-m", "hi")
 
 
+def test_a_folder_without_a_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bad").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for name in ("bad", "./bad", str(tmp_path / "bad")):
+        assert f"error: {name} has no agent.yaml" in refused("chat", name, "-m", "hi")
+        assert f"error: {name} has no agent.yaml" in refused("serve", name)
+
+
 def test_a_bad_file_is_told_with_line_and_key(tmp_path: Path) -> None:
     bad = tmp_path / "agent.yaml"
     bad.write_text("agent:\n  name: x\n  lm: {}\n")

@@ -82,7 +82,7 @@ def test_the_path_of_an_agent_leads_to_the_store_that_it_names(tmp_path: Path) -
     assert emonk("sessions", "list").stdout == "no sessions yet\n"
     assert "--agent PATH looks in the store of an agent.yaml" in refused("sessions", "show", "s1")
     assert "there is no file" in refused("sessions", "list", "--agent", tmp_path / "none.yaml")
-    assert "there is no file" in refused("sessions", "list", "--agent", ".")
+    assert ". has no agent.yaml" in refused("sessions", "list", "--agent", ".")
     path.write_text("agent: {nmae: x}")
     assert "did you mean name?" in refused("sessions", "list", "--agent", path)
 

@@ -33,6 +33,8 @@ def load_agent(name: str, *, model: str | None = None) -> "Agent":
             return Agent.from_file(path, model=model)
     path = agent_file(name)
     if path is None:
+        if Path(name).is_dir():
+            raise UsageError(f"{name} has no agent.yaml", "name a folder that has one, or the file itself")
         near = difflib.get_close_matches(name, SHIPPED, 1)
         known = f"did you mean {near[0]}?" if near else f"the shipped ones are {', '.join(SHIPPED)}"
         raise UsageError(f"there is no agent {name!r}", f"{known}; a path to an agent.yaml works too")
@@ -46,11 +48,12 @@ def agent_file(name: str) -> Path | None:
         UsageError: it looks like a path, and there is no file.
     """
     path = Path(name).expanduser()
-    if path.is_dir():
-        path /= "agent.yaml"
-    if path.exists():
-        return path
-    if "/" in name or name.startswith(".") or name.endswith((".yaml", ".yml")):
+    file = path / "agent.yaml" if path.is_dir() else path
+    if file.exists():
+        return file
+    if "/" in name or name.startswith((".", "~")) or name.endswith((".yaml", ".yml")):
+        if path.is_dir():
+            raise UsageError(f"{name} has no agent.yaml", "name a folder that has one, or the file itself")
         raise UsageError(f"there is no file {path}", f"name an agent.yaml, its folder, or one of {', '.join(SHIPPED)}")
     return None
 
