@@ -109,6 +109,7 @@ def test_a_dialogue_streams_keeps_the_session_and_its_history(agent: Path) -> No
     history = Path(os.environ["EMONK_DATA_DIR"]) / "chat_history"
     assert "greet Ada" in history.read_text()
     assert stat.S_IMODE(history.stat().st_mode) == 0o600
+    assert f"emonk chat {agent} --session {session}" in terminal.seen
     with Terminal("chat", agent, "--session", session) as terminal:
         terminal.expect("greet Ada")
         terminal.expect("on offline. /help lists the commands")

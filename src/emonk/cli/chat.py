@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from emonk.agent import Agent
     from emonk.records import Reply
 
-AGENT_HELP = "jr-engineer, marketing, or a path to an agent.yaml."
+AGENT_HELP = "jr-engineer, marketing, or the path of an agent.yaml or of its folder."
 
 
 def chat(
@@ -43,7 +43,7 @@ def chat(
         if message is None:
             from emonk.cli.dialogue import Dialogue  # noqa: PLC0415  one message needs no line editor
 
-            Dialogue(runner, running, session).hold()
+            Dialogue(runner, running, session, named=agent).hold()
         else:
             raise typer.Exit(_ask(runner, running, message, session, as_json=as_json))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -30,8 +31,9 @@ ctrl-c while the agent works stops it and keeps the session"""
 class Dialogue:
     """Reads lines and runs a turn for each, on one event loop that rests while the user types."""
 
-    def __init__(self, runner: asyncio.Runner, agent: Agent, session: str | None) -> None:
+    def __init__(self, runner: asyncio.Runner, agent: Agent, session: str | None, *, named: str) -> None:
         self._runner = runner
+        self._named = named
         self._agent = agent
         self._session = session or uuid7()
         self._resumed = session is not None
@@ -46,7 +48,7 @@ class Dialogue:
             while (line := self._read()) is not None and self._obey(line.strip()):
                 pass
         if self._used:
-            note(f"the session is kept: emonk chat {self._agent.name} --session {self._session}")
+            note(f"the session is kept: emonk chat {shlex.quote(self._named)} --session {shlex.quote(self._session)}")
 
     def _read(self) -> str | None:
         try:
