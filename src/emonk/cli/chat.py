@@ -9,7 +9,7 @@ import typer
 
 from emonk.cli.attempt import attempt
 from emonk.cli.tenants import DEFAULT_AGENT, load_agent
-from emonk.cli.terminal import note, say, visible
+from emonk.cli.terminal import note, say
 from emonk.cli.trouble import FAILED, INTERRUPTED, UsageError, log_to_file
 
 if TYPE_CHECKING:
@@ -82,7 +82,9 @@ def _ask(runner: "asyncio.Runner", agent: "Agent", message: str, session: str | 
 
         say(encode(reply_json(reply)).decode())
     elif reply.text:
-        say(visible(reply.text))
+        from emonk.cli.markdown import rendered  # noqa: PLC0415
+
+        say(rendered(reply.text, sys.stdout))
     if reply.status != "done":
         note(f"{reply.status}: {reply.reason}" if reply.reason else reply.status)
         return FAILED

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TextIO
 
+from emonk.cli.markdown import Flow
 from emonk.cli.terminal import dim, one_line, visible
 from emonk.messages import ToolCall, ToolResult
 from emonk.records import Reply
@@ -37,12 +38,13 @@ class Screen:
         self._stream = stream
         self._texts = texts
         self._said = ""
+        self._flow = Flow(stream)
 
     def show(self, event: TurnEvent) -> None:
         match event:
             case ReplyDelta(text=text) if self._texts:
                 self._said += text
-                self._write(visible(text))
+                self._write(self._flow.feed(visible(text)))
             case ToolStarted(call=call):
                 self._line(call_line(call))
             case ToolNote(text=text):
@@ -55,19 +57,15 @@ class Screen:
                 pass
 
     def _line(self, text: str) -> None:
-        if self._said:
-            self._write("\n")
-            self._said = ""
+        self._write(self._flow.end())
+        self._said = ""
         self._write(dim(text, self._stream) + "\n")
 
     def _close(self, reply: Reply) -> None:
-        if self._said and self._said.strip() != reply.text.strip():
-            self._write("\n")
         if self._said.strip() != reply.text.strip():
-            self._write(visible(reply.text))
-        self._write("\n" if self._said or reply.text else "")
+            self._write(self._flow.end() + self._flow.feed(visible(reply.text)))
+        self._write(self._flow.end())
         if reply.status != "done":
-            self._said = ""
             self._line(f"[{reply.status}: {reply.reason}]" if reply.reason else f"[{reply.status}]")
 
     def _write(self, text: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TextIO
 
+from emonk.cli.markdown import rendered
 from emonk.cli.progress import call_line, result_line
 from emonk.cli.terminal import bold, dim, visible
 from emonk.clock import MICROSECONDS
@@ -57,7 +58,7 @@ def _lines(logged: Logged, stream: TextIO, *, full: bool) -> Iterator[str]:
             yield visible(UserMessage(parts).text)
         case ModelSaid(message=message, model=model):
             if message.text:
-                yield f"\n{bold(visible(model), stream)}\n{visible(message.text)}"
+                yield f"\n{bold(visible(model), stream)}\n{rendered(message.text, stream)}"
             yield from (dim(call_line(call), stream) for call in message.tool_calls)
         case ToolReturned(result=result, seconds=seconds):
             yield dim(result_line(result, seconds), stream)
