@@ -234,13 +234,18 @@ class _Matcher:
             fit = self._from(parts, part + 1, at + size)
             if fit is not None:
                 return fit.plus(_evidence(name, value), {name: value}, range(at, at + size))
-        return self._from(parts, part, at + 1) if part and self._found[at].stem in ARTICLES else None
+        return self._from(parts, part, at + 1) if part and _announces(self._found[at], name) else None
 
     def _names(self, parts: Sequence[_Part], word: Word) -> bool:
         """Whether one word may be the value: after a lone word, as in `review {head}`, only what looks like a name."""
-        if word.stem in EMPTY:
+        if word.stem in EMPTY or word.plain.lower() in _PLACES:
             return False
         return len(parts) > 2 or _NAME_LIKE.search(word.plain) is not None
+
+
+def _announces(word: Word, name: str) -> bool:
+    """An article, or `repository` before a directory: the value comes after it."""
+    return word.stem in ARTICLES or (is_place(name) and word.plain.lower() in (*_PLACES, "at"))
 
 
 def is_place(name: str) -> bool:

@@ -18,6 +18,7 @@ from emonk.agents.jr_engineer.survey.survey import survey
         "analyze the codebase in {path}",
         "analyze the code in {path}",
         "describe the codebase",
+        "overview of the codebase",
         "describe this repository",
         "what languages does {path} use",
         "how many lines of code",
