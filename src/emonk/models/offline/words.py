@@ -54,8 +54,8 @@ COURTESY = _stems(
 COPULAS = _stems("is are be")
 PREPOSITIONS = _stems("for about on in at of to from with by into against between and or as using via")
 _SMALL = _stems(
-    "what whats how why when where who which does did do done it its i'm im i'd i've we'd there here was were has have had am"
-    " if but not no yes yet good morning evening day tell show give get make use run"
+    "what whats how why when where who which does did do done it its i'm im i'd i've we'd there here was were has have"
+    " had am if but not no yes yet good morning evening day tell show give get make use run"
 )
 STOP = _stems("cancel stop nevermind never forget")
 EMPTY = ARTICLES | COURTESY | PREPOSITIONS | _SMALL
