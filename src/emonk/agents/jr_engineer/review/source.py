@@ -147,6 +147,12 @@ def is_test(path: str) -> bool:
     return bool({"tests", "test"} & set(pure.parts[:-1])) or _TEST_NAME.fullmatch(pure.name) is not None
 
 
+def is_test_module(path: str) -> bool:
+    """Whether a test runner or Python imports the file by its name; other files under tests may be given names."""
+    name = PurePosixPath(path).name
+    return name == "__init__.py" or _TEST_NAME.fullmatch(name) is not None
+
+
 def can_name(path: str) -> bool:
     """Whether the file is one of the tests that may say what they test."""
     return is_test(path) and PurePosixPath(path).suffix in _TEST_CODE

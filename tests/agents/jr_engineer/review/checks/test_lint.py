@@ -180,6 +180,24 @@ def test_security_rules_are_not_held_against_tests(repo: Repo) -> None:
     assert rules(repo) == [("F821", 7)]
 
 
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("tests/requests/valid/001.py", False),
+        ("tests/requests/valid/get.py", False),
+        ("tests/test_app.py", True),
+        ("tests/app_test.py", True),
+        ("tests/conftest.py", True),
+        ("tests/__init__.py", True),
+        ("app.py", True),
+    ],
+)
+def test_names_may_be_given_to_what_lies_beside_tests(repo: Repo, path: str, found: bool) -> None:
+    repo.commit({"a.txt": ""})
+    repo.commit({path: 'request = {"uri": uri("/first")}\n'})
+    assert rules(repo) == ([("F821", 1)] if found else [])
+
+
 def test_input_of_tests_may_be_as_broken_as_it_likes(repo: Repo) -> None:
     repo.commit({"a.txt": ""})
     repo.commit({"tests/fixtures/bad.py": SHELL})

@@ -7,6 +7,7 @@ Left out on purpose: what is a matter of taste (line length, naming), and what i
 import re
 
 from emonk.agents.jr_engineer.review.findings import Severity
+from emonk.agents.jr_engineer.review.source import is_test_module
 
 _BY_SEVERITY: dict[Severity, str] = {
     "high": """
@@ -66,7 +67,8 @@ def is_noise(code: str, message: str, line: str, *, path: str, test: bool) -> bo
             return test and not any(name.startswith("test") for name in names_in(message))
         case "F821":
             newer = "Consider specifying" in message  # a builtin of a later Python, mostly behind a version check
-            return newer or path.endswith(".pyi") or bool(_INJECTED & set(names_in(message)))
+            given = test and not is_test_module(path)  # data that a test runs with names of its own
+            return newer or given or path.endswith(".pyi") or bool(_INJECTED & set(names_in(message)))
         case "S105" | "S106" | "S107":
             return not any(_looks_secret(value) for value in _LITERAL.findall(line))
         case "S311":
