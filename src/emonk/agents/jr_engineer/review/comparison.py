@@ -53,9 +53,9 @@ class Comparison(msgspec.Struct, frozen=True):
         globs = (":(glob)**/*.py", f":(exclude,literal){apart_from}")
         return bool(self.repository.git("grep", "-I", "-l", "-E", *patterns, self.head, "--", *globs, ok=(0, 1)))
 
-    def read_base(self, path: str) -> str:
-        """A text file of base's tree, empty when there is none or it is too large to be one."""
-        found = self.repository.sizes([f"{self.base}:{path}"])
+    def read(self, revision: str, path: str) -> str:
+        """A text file of `base` or `head`, empty when there is none or it is too large to be one."""
+        found = self.repository.sizes([f"{revision}:{path}"])
         blobs = [blob for blob, size in found.items() if size <= LARGEST]
         return "".join(content.decode("utf-8", "replace") for content in self.repository.blobs(blobs).values())
 

@@ -146,11 +146,17 @@ def test_syntax_too_new_for_the_declared_python_is_found(repo: Repo) -> None:
     assert rules(repo) == [("syntax-version", 2)]
 
 
-def test_the_declared_python_is_taken_from_base(repo: Repo) -> None:
-    repo.commit({"app.py": "x = 1\n", "pyproject.toml": '[project]\nrequires-python = ">=3.8"\n'})
-    newer = '[project]\nrequires-python = ">=3.12"\n'
-    repo.commit({"app.py": "x = 1\nmatch x:\n    case 1:\n        pass\n", "pyproject.toml": newer})
-    assert rules(repo) == [("syntax-version", 2)]
+@pytest.mark.parametrize(
+    ("base", "head", "found"),
+    [(">=3.8", ">=3.12", []), (">=3.12", ">=3.8", []), (">=3.8", ">=3.9", [("syntax-version", 2)])],
+)
+def test_the_higher_of_both_declared_pythons_counts(
+    repo: Repo, base: str, head: str, found: list[tuple[str, int]]
+) -> None:
+    repo.commit({"app.py": "x = 1\n", "setup.cfg": f"[options]\npython_requires = {base}\n"})
+    newer = f"[options]\npython_requires = {head}\n"
+    repo.commit({"app.py": "x = 1\nmatch x:\n    case 1:\n        pass\n", "setup.cfg": newer})
+    assert rules(repo) == found
 
 
 def test_configuration_of_the_branch_silences_nothing(repo: Repo) -> None:

@@ -150,9 +150,14 @@ def _run_all(processes: Processes, scratch: Path, runs: list[tuple[str, list[str
 
 
 def target_version(comparison: Comparison) -> int | None:
-    """The minor version of the oldest Python that base's own packaging metadata names, read as data."""
+    """The minor version of the oldest Python that both revisions' packaging metadata leave, read as data."""
+    declared = [_declared(comparison, revision) for revision in (comparison.base, comparison.head)]
+    return max((floor for floor in declared if floor is not None), default=None)
+
+
+def _declared(comparison: Comparison, revision: str) -> int | None:
     for path in ("pyproject.toml", "setup.cfg", "setup.py"):
-        for declared in _REQUIRES.findall(comparison.read_base(path)):
+        for declared in _REQUIRES.findall(comparison.read(revision, path)):
             if bounds := _LOWER_BOUND.findall(declared):
                 return min(max(_OLDEST, *map(int, bounds)), _NEWEST)
     return None
