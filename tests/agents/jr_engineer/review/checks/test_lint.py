@@ -102,9 +102,9 @@ def test_an_import_left_unused_is_shown_where_its_last_use_went(repo: Repo) -> N
 
 
 def test_what_another_module_imports_is_not_unused(repo: Repo) -> None:
-    user = "from package.compat import parse\n\nprint(parse)\n"
+    user = "from package.other import parse\n\nprint(parse)\n"
     repo.commit({"package/__init__.py": "", "use.py": user})
-    repo.commit({"package/compat.py": "from json import loads as parse\nfrom json import dumps\n"})
+    repo.commit({"package/other.py": "from json import loads as parse\nfrom json import dumps\n"})
     (finding,) = linted(review(repo.path))
     assert (finding.rule, finding.line) == ("F401", 2)
     assert "dumps" in finding.title
@@ -202,6 +202,58 @@ def test_names_may_be_given_to_what_lies_beside_tests(repo: Repo, path: str, fou
     repo.commit({"a.txt": ""})
     repo.commit({path: 'request = {"uri": uri("/first")}\n'})
     assert rules(repo) == ([("F821", 1)] if found else [])
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [("r.content", False), ("r.content  # loads it", False), ("r.content == 1", True), ("1", True), ("[r]", True)],
+)
+def test_reading_an_attribute_may_have_an_effect(repo: Repo, line: str, found: bool) -> None:
+    repo.commit({"a.txt": ""})
+    repo.commit({"app.py": f"def f(r):\n    {line}\n    return r\n"})
+    assert bool(linted(review(repo.path))) == found
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "found"),
+    [
+        ("app.py", "str = str\n", ["PLW0127"]),
+        ("compat.py", "str = str\n", []),
+        ("compat.py", "from json import loads\n", []),
+        ("package/__init__.py", "import json\nstr = str\n", []),
+        ("app.py", "try:\n    import simplejson\nexcept ImportError:\n    import json\n", []),
+        ("app.py", "import sys\nif sys.version_info[0] == 2:\n    str = unicode\nelse:\n    str = str\n", []),
+        ("app.py", "try:\n    import simplejson\nexcept ValueError:\n    import json\n", ["F401", "F401"]),
+    ],
+)
+def test_names_bound_for_several_versions_are_no_flaw(repo: Repo, path: str, code: str, found: list[str]) -> None:
+    repo.commit({"a.txt": ""})
+    repo.commit({path: code})
+    assert [rule for rule, _ in rules(repo)] == found
+
+
+@pytest.mark.parametrize(("code", "severity"), [("raise\n", "high"), ("def f():\n    raise\n", "low")])
+def test_a_bare_raise_in_a_function_may_be_called_by_a_handler(repo: Repo, code: str, severity: str) -> None:
+    repo.commit({"a.txt": ""})
+    repo.commit({"app.py": code})
+    assert [(item.rule, item.severity) for item in linted(review(repo.path))] == [("PLE0704", severity)]
+
+
+@pytest.mark.parametrize(
+    ("code", "rule", "severity"),
+    [
+        ("def f(db, name):\n    db.execute(f'SELECT * FROM users WHERE name = {name}')\n", "S608", "high"),
+        ("def f(code):\n    exec(code)\n", "S102", "high"),
+        ("import time\n\n\nasync def f():\n    time.sleep(1)\n", "ASYNC251", "medium"),
+        ("def f():\n    raise NotImplemented\n", "F901", "high"),
+        ("print('%s %' % (1,))\n", "F501", "high"),
+        ("print(1 is 1)\n", "F632", "high"),
+    ],
+)
+def test_injection_is_graver_than_waiting(repo: Repo, code: str, rule: str, severity: str) -> None:
+    repo.commit({"a.txt": ""})
+    repo.commit({"app.py": code})
+    assert (rule, severity) in [(item.rule, item.severity) for item in linted(review(repo.path))]
 
 
 def test_input_of_tests_may_be_as_broken_as_it_likes(repo: Repo) -> None:

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import PurePosixPath
 
 from emonk.agents.jr_engineer.review.attempts import Failed, attempt
+from emonk.agents.jr_engineer.review.checks.compatibility import RULES, serves_versions
 from emonk.agents.jr_engineer.review.checks.limits import Shown, limited
 from emonk.agents.jr_engineer.review.checks.novelty import Brought, Versions, brought
 from emonk.agents.jr_engineer.review.checks.ruff import MOST_HITS, FileHits, Hit, Hits, run_ruff
@@ -111,7 +112,7 @@ def _syntax_draft(file: ChangedFile, line: int, message: str) -> Draft:
 
 def _counts(comparison: Comparison, file: ChangedFile, hit: Hit) -> bool:
     """Whether a new finding is one: other files may import what looks unused here."""
-    if hit.unreadable:
+    if hit.unreadable or (hit.code in RULES and serves_versions(file, hit.line)):
         return False
     if hit.code != "F401" or hit.text.lstrip().startswith("import "):
         return True
@@ -132,7 +133,7 @@ def _draft(comparison: Comparison, file: ChangedFile, item: Brought) -> Draft:
         end_line=max(item.line, hit.end_line if file.change.hunk_at(hit.end_line) else item.line),
         rule="syntax-version" if hit.late_syntax else hit.code,
         tool=RUFF,
-        severity="medium" if hit.late_syntax else severity_of(hit.code, hit.message),
+        severity="medium" if hit.late_syntax else severity_of(hit.code, hit.message, hit.text),
         title=cut(hit.message),
         detail=" ".join(filter(None, [affected, f"Why: {hit.url}" if hit.url else ""])),
         evidence=f"{quote(file.head, hit.line, hit.end_line)}\n{proof}",
