@@ -50,6 +50,8 @@ def test_fail_on_decides_the_exit_code(flawed: Repo, limit: str, code: int) -> N
     [
         (["--format", "xml"], "--format xml is unknown (one of text, markdown, json)"),
         (["--fail-on", "awful"], "--fail-on awful is unknown"),
+        (["--base", ""], "--base is empty (name a revision, or leave --base out to review the last commit)"),
+        (["--base", " "], "--base is empty"),
         (["--base", "nope"], "unknown revision 'nope'"),
         (["--head", "--output=x"], "unknown revision '--output=x'"),
         (["--repo", "/"], "/ is not a git repository"),

@@ -22,7 +22,9 @@ T = TypeVar("T", bound=str)
 
 def review(  # noqa: PLR0917  Typer makes options of them
     repo: Annotated[Path, typer.Option(help="A directory in a git repository.")] = Path(),
-    base: Annotated[str, typer.Option(help="Revision to compare with; the last commit's parent by default.")] = "",
+    base: Annotated[
+        str | None, typer.Option(help="Revision to compare with; the last commit's parent by default.")
+    ] = None,
     head: Annotated[str, typer.Option(help="Revision to review.")] = "HEAD",
     format_: Annotated[str, typer.Option("--format", help="text, markdown or json.")] = "text",
     output: Annotated[Path | None, typer.Option(help="Write to this file instead of the terminal.")] = None,
@@ -41,8 +43,10 @@ def review(  # noqa: PLR0917  Typer makes options of them
     shape = _one_of(format_, FORMATS, "--format")
     limit = _one_of(fail_on, SEVERITIES, "--fail-on") if fail_on else None
     _check_output(output)
+    if base is not None and not base.strip():
+        raise InvalidConfig("--base is empty", hint="name a revision, or leave --base out to review the last commit")
     with _nothing_unexpected():
-        finished = _run(repo, base, head)
+        finished = _run(repo, base or "", head)
         _write(finished, shape, output)
     if limit is not None and finished.reaches(limit):
         raise typer.Exit(1)

@@ -31,8 +31,16 @@ def test_what_is_no_revision_is_refused(repo: Repo, revision: str) -> None:
 
 
 def test_a_repository_without_commits_is_refused(repo: Repo) -> None:
-    with pytest.raises(InvalidConfig, match="unknown revision 'HEAD'"):
+    with pytest.raises(InvalidConfig, match="has no commits yet"):
         review(repo.path)
+
+
+def test_a_commit_without_a_branch_is_one(repo: Repo) -> None:
+    repo.commit({"a.py": "x = 1\n"})
+    repo.git("checkout", "-q", "--detach")
+    repo.git("branch", "-q", "-D", "main")
+    with pytest.raises(InvalidConfig, match="unknown revision 'main'"):
+        review(repo.path, base="main")
 
 
 def test_the_first_commit_is_compared_with_nothing(repo: Repo) -> None:

@@ -110,10 +110,16 @@ class Repository:
             answer = self._rev_parse("--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
             if not answer.status:
                 return answer.output.decode().strip()
+        if not self._has_commits():
+            raise InvalidConfig(f"{self.path} has no commits yet", hint="git commit makes the first")
         hint = "git log --oneline lists what there is"
         if self.shallow:
             hint = "this is a shallow clone: git fetch --unshallow brings the rest"
         raise InvalidConfig(f"unknown revision {revision!r} in {self.path}", hint=hint)
+
+    def _has_commits(self) -> bool:
+        references = read_only_git(self.path, self.processes, "for-each-ref", "--count=1", "--format=%(refname)")
+        return bool(references.output) or not self._rev_parse("--verify", "--quiet", "HEAD").status
 
     def ancestor(self, head: str, steps: int) -> str:
         """The commit `steps` first parents before `head`, or the empty tree where history begins later than that.
