@@ -23,11 +23,12 @@ os.register_at_fork(after_in_child=_pool.clear)
 
 def uuid7() -> str:
     """A UUIDv7 (RFC 9562): 48 bits of Unix milliseconds, then version, variant and 74 random bits."""
-    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(_random()[:10])
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    chance = int.from_bytes(_random()[:10])
+    milliseconds = time.time_ns() // 1_000_000
+    version = 0x7000 | chance >> 68
+    variant = 0x8000 | chance >> 54 & 0x3FFF
+    text = f"{milliseconds:012x}"
+    return f"{text[:8]}-{text[8:]}-{version:04x}-{variant:04x}-{chance & 0xFFFFFFFFFFFF:012x}"
 
 
 def trace_id() -> str:

@@ -49,7 +49,6 @@ class Dispatcher:
         self._deadline = deadline
         self._emit = emit
         self._loop = asyncio.get_running_loop()
-        self._places = asyncio.Semaphore(CALLS_AT_ONCE)
         self.started: set[str] = set()
 
     async def run(self, calls: Sequence[ToolCall], ended: Callable[[ToolReturned], None]) -> tuple[ToolReturned, ...]:
@@ -59,12 +58,15 @@ class Dispatcher:
         """
         if len(calls) == 1:
             return (await self._one(calls[0], ended),)
+        places = asyncio.Semaphore(CALLS_AT_ONCE)
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._in_turn(call, ended)) for call in calls]
+            tasks = [group.create_task(self._in_turn(call, ended, places)) for call in calls]
         return tuple(task.result() for task in tasks)
 
-    async def _in_turn(self, call: ToolCall, ended: Callable[[ToolReturned], None]) -> ToolReturned:
-        async with self._places:
+    async def _in_turn(
+        self, call: ToolCall, ended: Callable[[ToolReturned], None], places: asyncio.Semaphore
+    ) -> ToolReturned:
+        async with places:
             return await self._one(call, ended)
 
     async def _one(self, call: ToolCall, ended: Callable[[ToolReturned], None]) -> ToolReturned:

@@ -184,6 +184,9 @@ def _grant(connection: sqlite3.Connection, row: SessionRow, item: _Next, owner: 
     title = row.title or ("" if item.event is None else title_of(decode(item.event)))
     values = (revision, lease.fence, _owner_encoder.encode(owner), lease.expires, not resumed, title, now, row.number)
     connection.execute(_TAKEN, values)
-    log = read(connection, row, row.cutoff)
+    if item.event is not None and row.revision == 0:
+        log: list[Row] = [(begun, now, item.event)]  # the session begins, and this is all of it
+    else:
+        log = read(connection, row, row.cutoff)
     covered = [] if begun > row.cutoff else read(connection, row, begun - 1, 1)
     return Granted(lease, item, begun, revision, log, covered, resumed)

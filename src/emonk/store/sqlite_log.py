@@ -21,10 +21,10 @@ _FIND = """SELECT number, revision, cutoff, fence, owner, expires, title FROM se
 _APPEND = "INSERT INTO events (place, at, data) VALUES (?, ?, ?)"
 _READ = """SELECT place - ?1, at, data FROM events WHERE place > ?1 + ?2 AND place < ?1 + ?3
     ORDER BY place LIMIT ?4"""
-_ADVANCE = """UPDATE sessions SET revision = ?, cutoff = ifnull(?, cutoff), owner = iif(?, NULL, owner)
+_ADVANCE = """UPDATE sessions SET revision = ?, cutoff = ifnull(?, cutoff), owner = iif(?, NULL, owner),
+    last_active = ifnull(?, last_active)
     WHERE agent = ? AND session_id = ? AND fence = ? AND revision = ? AND owner IS NOT NULL
     RETURNING number"""
-_TOUCH = "UPDATE sessions SET last_active = ? WHERE number = ?"
 _FINISH = """UPDATE inbox SET reply = ?
     WHERE session = ? AND message_id = ? AND revision IS NOT NULL AND reply IS NULL"""
 _RENEW = """UPDATE sessions SET expires = ?
@@ -96,23 +96,23 @@ def find(connection: sqlite3.Connection, session: SessionKey) -> SessionRow | No
 def commit(connection: sqlite3.Connection, made: Change, fence: Lease, expected_revision: int, now: int) -> int:
     """Apply the change; see `Store.commit`."""
     session, revision = fence.session, expected_revision + len(made.events)
-    values = (revision, made.cutoff, made.release, session.agent, session.session_id, fence.fence, expected_revision)
-    rows = connection.execute(_ADVANCE, values).fetchall()
+    active = None if made.reply is None else now
+    found = (session.agent, session.session_id, fence.fence, expected_revision)
+    rows = connection.execute(_ADVANCE, (revision, made.cutoff, made.release, active, *found)).fetchall()
     if not rows:
         raise _stale(connection, fence, expected_revision)
     number: int = rows[0][0]
     append(connection, number, expected_revision, made.events, now)
-    if made.reply is not None:
-        if connection.execute(_FINISH, (made.reply, number, made.message_id)).rowcount != 1:
-            raise StaleSession(f"Message {made.message_id} of session {session.session_id} is not being answered")
-        connection.execute(_TOUCH, (now, number))
+    finish = (made.reply, number, made.message_id)
+    if made.reply is not None and connection.execute(_FINISH, finish).rowcount != 1:
+        raise StaleSession(f"Message {made.message_id} of session {session.session_id} is not being answered")
     return revision
 
 
 def append(connection: sqlite3.Connection, number: int, revision: int, events: Iterable[bytes], now: int) -> None:
     """Add encoded events after `revision`."""
-    for place, data in enumerate(events, number * _REVISIONS + revision + 1):
-        connection.execute(_APPEND, (place, now, data))
+    start = number * _REVISIONS + revision + 1
+    connection.executemany(_APPEND, [(place, now, data) for place, data in enumerate(events, start)])
 
 
 def renew(connection: sqlite3.Connection, lease: Lease, now: int) -> Lease:
