@@ -122,3 +122,20 @@ def test_a_deleted_module_is_a_removed_interface(repo: Repo) -> None:
     repo.commit({"CHANGELOG.md": "# Changes\n", "shapes.py": AREA, "b.py": "X = 1\n"})
     repo.commit({"shapes.py": None, "b.py": "X = 2\n"})
     assert [finding.detail for finding in gaps(repo)] == ["shapes.py: removed area(width, height=1)."]
+
+
+@pytest.mark.parametrize(("after", "line"), [("X = 1\nY = 2\n", 1), ("X = 1\nZ = 3\nY = 2\n", 2), (None, 1)])
+def test_what_only_base_has_is_quoted_from_base(repo: Repo, after: str | None, line: int) -> None:
+    repo.commit({"CHANGELOG.md": "# Changes\n", "shapes.py": f"X = 1\n{AREA}Y = 2\n"})
+    repo.commit({"shapes.py": after})
+    (finding,) = gaps(repo)
+    assert finding.line == line
+    assert finding.evidence.startswith("- 2: def area(width, height=1):\n")
+
+
+def test_a_removed_route_is_quoted_from_base(repo: Repo) -> None:
+    route = '@app.get("/area")\ndef _area():\n    return 1\n'
+    repo.commit({"CHANGELOG.md": "# Changes\n", "web.py": f"X = 1\n{route}Y = 2\n"})
+    repo.commit({"web.py": "X = 1\nY = 2\n"})
+    (finding,) = gaps(repo)
+    assert (finding.line, finding.evidence.split("\n")[0]) == (1, "- 3: def _area():")

@@ -36,11 +36,17 @@ _DOCUMENTS = {"docs", "doc"}
 
 
 class ApiChange(msgspec.Struct, frozen=True):
-    """One difference that a caller would notice; `line` is one of head's."""
+    """One difference that a caller would notice.
+
+    Attributes:
+        line: where it is on head, or what took its place there.
+        removed: where base had what head has not; 0 for anything else.
+    """
 
     module: Module
     line: int
     what: str
+    removed: int = 0
 
 
 def check_docs_gaps(comparison: Comparison, modules: list[Module]) -> Outcome:
@@ -85,11 +91,12 @@ def _changes(module: Module) -> Iterator[ApiChange]:
             yield ApiChange(module, item.line, f"changed {_label(item)} from {base[name].signature}")
     for name, item in base.items():
         if name in removed and item.owner not in removed:
-            yield ApiChange(module, _place(module, item), f"removed {_label(item)}")
+            yield ApiChange(module, _place(module, item.line), f"removed {_label(item)}", item.line)
     for route in [route for route in module.head_routes if route not in module.base_routes]:
         yield ApiChange(module, module.head_routes[route], f"added route {route}")
     for route in [route for route in module.base_routes if route not in module.head_routes]:
-        yield ApiChange(module, 1, f"removed route {route}")
+        line = module.base_routes[route]
+        yield ApiChange(module, _place(module, line), f"removed route {route}", line)
 
 
 def _label(item: Definition) -> str:
@@ -98,10 +105,10 @@ def _label(item: Definition) -> str:
     return f"class {item.qualname}" if item.kind == "class" else f"{item.qualname}{item.signature}"
 
 
-def _place(module: Module, item: Definition) -> int:
-    """Where a removed definition stood: the hunk that removed its first line."""
-    hunk = module.file.change.removing(item.line)
-    return 1 if hunk is None else max(hunk.head_start, 1)
+def _place(module: Module, base_line: int) -> int:
+    """Where a removed line of base stood: the hunk that removed it."""
+    hunk = module.file.change.removing(base_line)
+    return max(hunk.head_start if hunk else module.file.change.head_line(base_line) or 1, 1)
 
 
 def _without_moves(changes: list[ApiChange]) -> list[ApiChange]:
@@ -155,6 +162,11 @@ def _draft(api: list[ApiChange], missing: str) -> Draft:
         severity="low" if _is_changelog(missing) else "info",
         title=f"The public interface changed and {missing} did not",
         detail="; ".join([*told[:_MOST], *more]) + ".",
-        evidence=f"{quote(file.head, line, line)}\n{missing} is the same on base and head",
+        evidence=f"{_quoted(first, line)}\n{missing} is the same on base and head",
     )
     return Draft(finding, missing)
+
+
+def _quoted(change: ApiChange, line: int) -> str:
+    file = change.module.file
+    return f"- {quote(file.base, change.removed, change.removed)}" if change.removed else quote(file.head, line, line)
