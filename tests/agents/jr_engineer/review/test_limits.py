@@ -89,7 +89,7 @@ def test_a_long_line_is_cut_and_its_findings_are_counted(repo: Repo, line: str) 
 
 def test_code_on_which_ruff_crashes_fails_its_own_file_only(repo: Repo) -> None:
     rows = _rows(_reviewed(repo, "x = " + "a+" * 100_000 + "a\n"))
-    assert {check for check, row in rows.items() if row[0] == "failed"} == set(CHECKS)
+    assert {check for check, row in rows.items() if row[0] == "failed"} == set(CHECKS) - {"secrets"}
     assert "ruff crashes on it" in rows["ruff"][1]
 
 

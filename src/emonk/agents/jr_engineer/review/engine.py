@@ -14,6 +14,8 @@ from emonk.agents.jr_engineer.review.checks.missing_tests import NAME as MISSING
 from emonk.agents.jr_engineer.review.checks.missing_tests import check_missing_tests
 from emonk.agents.jr_engineer.review.checks.modules import read_modules
 from emonk.agents.jr_engineer.review.checks.ruff import ruff_version
+from emonk.agents.jr_engineer.review.checks.secrets import NAME as SECRETS
+from emonk.agents.jr_engineer.review.checks.secrets import check_secrets
 from emonk.agents.jr_engineer.review.comparison import Comparison
 from emonk.agents.jr_engineer.review.diff import read_diff
 from emonk.agents.jr_engineer.review.findings import SEVERITIES, LedgerRow, Outcome, Review, Summary, number
@@ -22,7 +24,7 @@ from emonk.agents.jr_engineer.review.repository import Repository, open_reposito
 from emonk.agents.jr_engineer.review.source import read_sources
 from emonk.errors import ConfigError, InfraError, InvalidConfig
 
-CHECKS = [SYNTAX, RUFF, MISSING_TESTS, DOCS_GAPS]
+CHECKS = [SYNTAX, RUFF, SECRETS, MISSING_TESTS, DOCS_GAPS]
 Progress = Callable[[str], None]
 
 
@@ -101,6 +103,7 @@ def _check(comparison: Comparison, tell: Progress) -> Outcome:
     comparison.repository.processes.check()
     outcomes = [
         lint,
+        _attempted(comparison, [SECRETS], lambda: check_secrets(comparison)),
         _attempted(comparison, [MISSING_TESTS], lambda: check_missing_tests(comparison, modules)),
         _attempted(comparison, [DOCS_GAPS], lambda: check_docs_gaps(comparison, modules)),
     ]

@@ -7,6 +7,8 @@ from typing import Literal, get_args
 
 import msgspec
 
+from emonk.agents.jr_engineer.review.credentials import masked
+
 Severity = Literal["critical", "high", "medium", "low", "info"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 """From the gravest to the mildest."""
@@ -107,8 +109,14 @@ def number(drafts: Iterable[Draft]) -> list[Finding]:
         key = (draft.finding.rule, draft.finding.file, " ".join(draft.anchor.split()))
         seen[key] += 1
         digest = hashlib.sha256("\0".join([*key, str(seen[key])]).encode("utf-8", "surrogateescape"))
-        findings.append(msgspec.structs.replace(draft.finding, id=digest.hexdigest()[:16]))
+        findings.append(_safe(draft.finding, digest.hexdigest()[:16]))
     return findings
+
+
+def _safe(finding: Finding, identity: str) -> Finding:
+    """With its id and without secrets, also those of more than one line, that any check quoted."""
+    title, detail, evidence = masked(finding.title), masked(finding.detail), masked(finding.evidence)
+    return msgspec.structs.replace(finding, id=identity, title=title, detail=detail, evidence=evidence)
 
 
 def _order(draft: Draft) -> tuple[int, str, int, str, str]:

@@ -1,7 +1,9 @@
-"""Text of a stranger's branch, made safe to show: nothing in it can move a cursor or end a Markdown block."""
+"""Text of a stranger's branch, made safe to show: it moves no cursor, ends no Markdown block and tells no secret."""
 
 import re
 import unicodedata
+
+from emonk.agents.jr_engineer.review.credentials import LONGEST, masked
 
 _CODE_SPAN = re.compile(r"(`[^`\n]+`)")
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7e]")
@@ -21,8 +23,9 @@ def visible_json(text: str) -> str:
 
 
 def cut(text: str, most: int = 200) -> str:
-    """The first `most` characters, and how many there are when those are not all."""
-    return text if len(text) <= most else f"{text[:most]} ... ({len(text):,} characters)"
+    """The first `most` characters, without secrets, and how many there are when those are not all."""
+    shown = masked(text[: most + LONGEST])
+    return shown if len(text) <= most else f"{shown[:most]} ... ({len(text):,} characters)"
 
 
 def one_line(text: str) -> str:

@@ -10,7 +10,7 @@ from emonk.agents.jr_engineer.review.checks.compatibility import RULES, serves_v
 from emonk.agents.jr_engineer.review.checks.limits import Shown, limited
 from emonk.agents.jr_engineer.review.checks.novelty import Brought, Versions, brought
 from emonk.agents.jr_engineer.review.checks.ruff import MOST_HITS, FileHits, Hit, Hits, run_ruff
-from emonk.agents.jr_engineer.review.checks.rules import names_in, severity_of
+from emonk.agents.jr_engineer.review.checks.rules import PASSWORDS, names_in, severity_of, without_literals
 from emonk.agents.jr_engineer.review.comparison import Comparison
 from emonk.agents.jr_engineer.review.findings import Draft, Finding, LedgerRow, Outcome, Status
 from emonk.agents.jr_engineer.review.source import ChangedFile, Source, is_test_data
@@ -136,7 +136,7 @@ def _draft(comparison: Comparison, file: ChangedFile, item: Brought) -> Draft:
         severity="medium" if hit.late_syntax else severity_of(hit.code, hit.message, hit.text),
         title=cut(hit.message),
         detail=" ".join(filter(None, [affected, f"Why: {hit.url}" if hit.url else ""])),
-        evidence=f"{quote(file.head, hit.line, hit.end_line)}\n{proof}",
+        evidence=f"{_evidence(file, hit)}\n{proof}",
     )
     return Draft(finding, hit.text)
 
@@ -152,9 +152,14 @@ def _silenced_draft(file: ChangedFile, item: Brought) -> Draft:
         severity="info",
         title=f"A new noqa comment silences {hit.code}: {cut(hit.message)}",
         detail=f"Check that the reason for it is good. {hit.url}",
-        evidence=quote(file.head, hit.line, hit.end_line),
+        evidence=_evidence(file, hit),
     )
     return Draft(finding, hit.text)
+
+
+def _evidence(file: ChangedFile, hit: Hit) -> str:
+    shown = quote(file.head, hit.line, hit.end_line)
+    return without_literals(shown) if hit.code in PASSWORDS else shown
 
 
 def quote(source: Source, start: int, end: int) -> str:

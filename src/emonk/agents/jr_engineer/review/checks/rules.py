@@ -35,6 +35,8 @@ _BY_SEVERITY: dict[Severity, str] = {
 SEVERITY: dict[str, Severity] = {code: severity for severity, codes in _BY_SEVERITY.items() for code in codes.split()}
 SELECT = ",".join(sorted(SEVERITY))
 
+PASSWORDS = {"S105", "S106", "S107"}
+"""What is wrong with a line is a value in it that must not be shown."""
 _SECURITY = re.compile(r"S\d+")
 _NORMAL_IN_TESTS = {"B015", "B018", "B023", "F841", "PLR0124", "RUF006", "E722", "ASYNC230", "ASYNC251", "T100"} - {
     "T100"
@@ -53,6 +55,11 @@ def severity_of(code: str, message: str, line: str) -> Severity:
     if code in {"S602", "S605"} and "seems safe" in message:
         return "low"
     return SEVERITY[code]
+
+
+def without_literals(text: str) -> str:
+    """Source lines with `***` for what stands between quotes."""
+    return _LITERAL.sub('"***"', text)
 
 
 def names_in(message: str) -> list[str]:
