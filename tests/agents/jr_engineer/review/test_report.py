@@ -98,6 +98,26 @@ def test_an_incomplete_review_says_so_and_what_is_missing(repo: Repo, render: Ca
     assert "ruff: looked at 1 of 2 files" in shown
 
 
+@pytest.mark.parametrize("render", [as_text, as_markdown])
+@pytest.mark.parametrize(
+    ("path", "content", "told"),
+    [
+        ("logo.png", b"\0", "Nothing here that could be checked."),
+        ("notes.txt", b"1\n", "Nothing here that could be checked but for secrets, of which there are none."),
+        ("a.py", b"x = 1\n", "No findings."),
+    ],
+)
+def test_nothing_found_is_said_only_of_what_was_looked_at(
+    repo: Repo, render: Callable[[Review], str], path: str, content: bytes, told: str
+) -> None:
+    repo.commit({"a.txt": ""})
+    repo.commit({path: content})
+    finished = review(repo.path)
+    assert told in render(finished)
+    assert ("No findings" in render(finished)) == (told == "No findings.")
+    assert finished.summary.message == ("0 findings" if path == "a.py" else told[0].lower() + told[1:-1])
+
+
 @given(st.text())
 def test_a_code_block_holds_everything(text: str) -> None:
     tokens = MarkdownIt("commonmark").parse(code_block(text) + "\n\nafter")

@@ -139,14 +139,20 @@ def _review(comparison: Comparison, base: str, outcome: Outcome, elapsed: Callab
         tools=tools,
         seconds=round(elapsed(), 3),
         complete=all(row.status != "failed" for row in outcome.ledger),
-        message=_message(comparison, len(findings)),
+        message=_message(comparison, outcome.ledger, len(findings)),
     )
     return Review(findings, outcome.ledger, summary)
 
 
-def _message(comparison: Comparison, findings: int) -> str:
+def _message(comparison: Comparison, ledger: list[LedgerRow], findings: int) -> str:
+    """In words; that nothing was found is said only of what was looked at."""
     if not comparison.files:
         return f"nothing changed between {comparison.base[:12]} and {comparison.head[:12]}"
+    looked = {row.check for row in ledger if row.looked}
+    if not findings and not looked:
+        return "nothing here that could be checked"
+    if not findings and looked == {SECRETS}:
+        return "nothing here that could be checked but for secrets, of which there are none"
     return f"{findings} {'finding' if findings == 1 else 'findings'}"
 
 

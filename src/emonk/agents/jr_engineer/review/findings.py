@@ -50,6 +50,10 @@ class LedgerRow(msgspec.Struct, frozen=True):
     status: Status
     reason: str = ""
 
+    @property
+    def looked(self) -> bool:
+        return self.status in {"ok", "findings"}
+
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """The frame of a review.

@@ -94,14 +94,17 @@ def _totals(review: Review) -> str:
         for severity in SEVERITIES
         if review.summary.findings[severity]
     ]
-    return f"{review.summary.message}: {', '.join(counts)}" if counts else "No findings."
+    if counts:
+        return f"{review.summary.message}: {', '.join(counts)}"
+    message = review.summary.message
+    return f"{message[0].upper()}{message[1:]}." if message.startswith("nothing") else "No findings."
 
 
 def _checked(review: Review) -> Iterator[str]:
     """What each check did, in one line: a review that looked at little must say so."""
     for check in review.summary.checks if review.summary.files else []:
         rows = [row for row in review.ledger if row.check == check]
-        looked = sum(row.status in {"ok", "findings"} for row in rows)
+        looked = sum(row.looked for row in rows)
         reasons = Counter(
             f"{row.status} ({row.reason.split(':')[0]})" for row in rows if row.status in {"skipped", "failed"}
         )
