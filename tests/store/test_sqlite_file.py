@@ -217,13 +217,13 @@ def test_full_disk_loses_nothing_acknowledged_and_is_over_when_there_is_space(tm
             while True:
                 revision = await store.commit(write, fence=claimed.lease, expected_revision=revision)
 
-        await limit_pages(file, 40)
+        await limit_pages(file, 160)
         with pytest.raises(Unavailable, match="cannot grow") as caught:
             await append_for_ever()
         assert caught.value.code == "disk_full"
         assert revision > 10
         assert len(await store.read(SESSION)) == revision
-        await limit_pages(file, 1000)
+        await limit_pages(file, 4000)
         assert await store.commit(write, fence=claimed.lease, expected_revision=revision) == revision + 1
 
     with_store(tmp_path / "store.db", use)
@@ -232,7 +232,7 @@ def test_full_disk_loses_nothing_acknowledged_and_is_over_when_there_is_space(tm
 def test_small_writes_of_a_group_survive_a_large_one_that_does_not_fit(tmp_path: Path) -> None:
     async def use(file: SqliteFile, store: SqliteStore) -> None:
         claimed = await accept_and_claim(store, message("hello"), enlist())
-        await limit_pages(file, 40)
+        await limit_pages(file, 160)
         large = store.commit([Append((note("x" * 300_000),))], fence=claimed.lease, expected_revision=1)
         small = [store.accept(message(f"m{number}")) for number in range(5)]
         accepted = await asyncio.gather(*small)

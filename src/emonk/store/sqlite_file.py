@@ -17,6 +17,9 @@ _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _FORBIDDEN = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
 
 
+PAGE_BYTES = 1024
+
+
 def open_writer(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
     """A connection for writing, its file created, its schema current; conversations are private, so mode 0600.
 
@@ -33,6 +36,8 @@ def open_writer(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Co
         raise _unusable(path, str(error)) from error
     try:
         version_of(connection, path)  # before anything is changed: it might be another program's
+        # Every page that a commit touches goes to the log, and ours change little of each. Counts for new files.
+        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         _write_ahead(connection, path, busy_seconds)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
