@@ -32,6 +32,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
     if not open_streams():
         complain("standard output is closed")
         return FAILED
+    code = _attempt(arguments)
+    if output_failure() is None:
+        return code
+    discard_output()  # else the interpreter tries again when it ends, and makes an exit code of its own
+    return code or FAILED
+
+
+def _attempt(arguments: Sequence[str] | None) -> int:
     try:
         code: object = build()(args=arguments, prog_name="emonk", standalone_mode=False)
         sys.stdout.flush()
