@@ -119,4 +119,4 @@ def _near(provider: str, name: str) -> str:
     names = [model.id for one in providers if one.id == known for model in one.models]
     near = difflib.get_close_matches(name, names, 3, 0.5)
     advice = f"known names near it: {', '.join(near)}" if near else "check the model's name"
-    return f"{advice}; or set `unpriced: allow`"
+    return f"{advice}; without `limits.usd` its costs are shown as unknown"
