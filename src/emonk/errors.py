@@ -68,13 +68,17 @@ class InfraError(EmonkError):
 
     Attributes:
         retry_after: seconds that the other side asked to wait, or None when it named none.
+        final: whatever the class says, this one is not to be tried again, as after output has begun.
     """
 
     default_code = "infra_error"
 
-    def __init__(self, message: str, *, hint: str = "", code: str = "", retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, hint: str = "", code: str = "", retry_after: float | None = None, final: bool = False
+    ) -> None:
         super().__init__(message, hint=hint, code=code)
         self.retry_after = retry_after
+        self.final = final
 
 
 class RateLimited(InfraError):
