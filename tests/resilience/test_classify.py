@@ -77,8 +77,17 @@ def test_no_error_is_a_success() -> None:
 
 @pytest.mark.parametrize(
     ("said", "seconds"),
-    [(3, 3.0), (0.5, 0.5), (0, 0.0), (None, None), (-1, None), (float("nan"), None), (float("inf"), None)]
-    + [("3", None), (True, None)],
+    [
+        (3, 3.0),
+        (0.5, 0.5),
+        (0, 0.0),
+        (None, None),
+        (-1, None),
+        (float("nan"), None),
+        (float("inf"), None),
+        ("3", None),
+        (True, None),
+    ],
     ids=repr,
 )
 def test_a_hint_without_sense_counts_as_none(said: float | None, seconds: float | None) -> None:
