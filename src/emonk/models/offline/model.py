@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from emonk.ids import uuid7
 from emonk.messages import AssistantMessage, Message, ToolCall, ToolMessage, UserMessage, assistant
 from emonk.models.offline.match import Catalogue, Plan
-from emonk.models.offline.phrase import ask_for, ask_which, capabilities, refuse, results, unclear
+from emonk.models.offline.phrase import UNCONFIGURED, Voice, ask_for, ask_which, capabilities, refuse, results, unclear
 from emonk.models.protocol import ModelDelta, ModelRequest, ModelResponse, Outcome, TextDelta, ToolLike
 from emonk.records import Usage
 
@@ -21,7 +21,8 @@ class OfflineModel:
 
     spec = "offline"
 
-    def __init__(self) -> None:
+    def __init__(self, voice: Voice = UNCONFIGURED) -> None:
+        self._voice = voice
         self._catalogue = Catalogue(())
 
     async def generate(self, request: ModelRequest) -> ModelResponse:
@@ -49,12 +50,13 @@ class OfflineModel:
         last = request.messages[-1] if request.messages else None
         match last:
             case ToolMessage():
-                return assistant(results(last.results))
+                return assistant(results(last.results, self._voice))
             case UserMessage() if request.tools and request.tool_choice != "none":
                 catalogue = self._prepared(request.tools)
-                return _said_of(catalogue, _plans(catalogue, request.messages), last.text)
+                plans = _plans(catalogue, request.messages, self._voice)
+                return _said_of(catalogue, plans, last.text, self._voice)
             case _:
-                return assistant(capabilities(self._prepared(request.tools).offered))
+                return assistant(capabilities(self._prepared(request.tools).offered, self._voice))
 
     def _prepared(self, tools: Sequence[ToolLike]) -> Catalogue:
         kept = self._catalogue.tools
@@ -63,24 +65,24 @@ class OfflineModel:
         return self._catalogue
 
 
-def _said_of(catalogue: Catalogue, plans: Sequence[Plan], text: str) -> AssistantMessage:
+def _said_of(catalogue: Catalogue, plans: Sequence[Plan], text: str, voice: Voice) -> AssistantMessage:
     refusals = [] if any(plan.ready for plan in plans) else catalogue.refusals(text, plans)
     match plans:
         case _ if refusals:
-            return assistant(refuse(refusals, catalogue.offered))
+            return assistant(refuse(refusals, catalogue.offered, voice))
         case []:
-            return assistant(capabilities(catalogue.offered))
+            return assistant(capabilities(catalogue.offered, voice))
         case [Plan(ready=True) as plan]:
             return assistant(tool_calls=[ToolCall(f"offline_{uuid7()}", plan.tool.name, plan.arguments)])
         case [Plan(missing=()) as plan]:
-            return assistant(unclear(plan))
+            return assistant(unclear(plan, voice))
         case [plan]:
-            return assistant(ask_for(plan))
+            return assistant(ask_for(plan, voice))
         case _:
-            return assistant(ask_which(plans))
+            return assistant(ask_which(plans, voice))
 
 
-def _plans(catalogue: Catalogue, messages: Sequence[Message]) -> list[Plan]:
+def _plans(catalogue: Catalogue, messages: Sequence[Message], voice: Voice) -> list[Plan]:
     """What the last message means: by itself, or as the answer to the planner's own question before it.
 
     It is an answer when the message before is word for word what the planner asks after the messages before that.
@@ -93,7 +95,7 @@ def _plans(catalogue: Catalogue, messages: Sequence[Message]) -> list[Plan]:
         said, asked = messages[at], messages[at - 1]
         text = said.text if isinstance(said, UserMessage) else ""
         question = asked.text if at > first and isinstance(asked, AssistantMessage) else ""
-        plans = _answered(catalogue, plans, question, text)
+        plans = _answered(catalogue, plans, question, text, voice)
     return plans
 
 
@@ -101,9 +103,9 @@ def _exchange(said: Message, answer: Message) -> bool:
     return isinstance(said, UserMessage) and isinstance(answer, AssistantMessage) and not answer.tool_calls
 
 
-def _answered(catalogue: Catalogue, plans: list[Plan], question: str, text: str) -> list[Plan]:
+def _answered(catalogue: Catalogue, plans: list[Plan], question: str, text: str, voice: Voice) -> list[Plan]:
     match plans:
-        case [Plan(missing=[_, *_]) as plan] if question == ask_for(plan):
+        case [Plan(missing=[_, *_]) as plan] if question == ask_for(plan, voice):
             if catalogue.commands(text) or catalogue.means_little(text):
                 return catalogue.plans(text)
             return [catalogue.continued(plan, text)]

@@ -10,59 +10,80 @@ from emonk.messages import ToolResult
 from emonk.models.offline.match import Plan, limits, summary
 from emonk.models.protocol import ToolLike
 
-CONFIGURE = "To talk freely, set `EMONK_MODEL=gemini:NAME` (or `llm.model` in the agent's file) and `GEMINI_API_KEY`."
-FOOTER = "*No language model is configured: emonk's offline planner chose the tool and shows its result as it is.*"
-_OFFLINE = "No language model is configured; emonk's offline planner answers."
+
+class Voice(msgspec.Struct, frozen=True):
+    """Why there is no language model, as the start of a sentence, and what would change that."""
+
+    why: str
+    cure: str
+
+    @property
+    def footer(self) -> str:
+        """Under what a tool returned."""
+        return f"*{self.why}: emonk's offline planner chose the tool and shows its result as it is.*"
+
+    @property
+    def answers(self) -> str:
+        """Under what the planner asks."""
+        return f"*{self.why}; emonk's offline planner answers.*"
+
+
+UNCONFIGURED = Voice(
+    "No language model is configured",
+    "To talk freely, set `EMONK_MODEL=gemini:NAME` (or `llm.model` in the agent's file) and `GEMINI_API_KEY`.",
+)
+UNREACHABLE = Voice(
+    "No language model can be reached at the moment",
+    "Ask again later, or have this message answered when a model is back.",
+)
 
 _SLOT = re.compile(r"\{(\w+)\}")
 _DEPTH = 4
 _SHOWN = 5
 
 
-def capabilities(tools: Sequence[ToolLike]) -> str:
-    """What can be done without a language model, and how to configure one."""
+def capabilities(tools: Sequence[ToolLike], voice: Voice) -> str:
+    """What can be done without a language model, and what would bring one."""
     if not tools:
-        return (
-            f"No language model is configured, and this agent has no tools that could work without one.\n\n{CONFIGURE}"
-        )
+        return f"{voice.why}, and this agent has no tools that could work without one.\n\n{voice.cure}"
     lines = [f"- **{tool.name}**: {_summary(tool)} Say: “{example(tool)}”" for tool in tools]
-    intro = "No language model is configured, so I only match your words to what I can do:"
-    return "\n".join([intro, "", *lines, "", CONFIGURE])
+    intro = f"{voice.why}, so I only match your words to what I can do:"
+    return "\n".join([intro, "", *lines, "", voice.cure])
 
 
-def ask_for(plan: Plan) -> str:
+def ask_for(plan: Plan, voice: Voice) -> str:
     """Which arguments are missing, with a sentence that has them."""
     properties = plan.tool.parameters.get("properties", {})
     lines = [f"- `{name}`: {_told(properties.get(name, {}))}" for name in plan.missing]
     intro = f"I would use **{plan.tool.name}**, but your message does not say:"
-    return "\n".join([intro, "", *lines, "", f"For example: “{example(plan.tool)}”", "", f"*{_OFFLINE}*"])
+    return "\n".join([intro, "", *lines, "", f"For example: “{example(plan.tool)}”", "", voice.answers])
 
 
-def unclear(plan: Plan) -> str:
+def unclear(plan: Plan, voice: Voice) -> str:
     """Some words were not understood: what the tool does, and sentences for it."""
     words = ", ".join(f"“{word}”" for word in plan.unexplained[:_SHOWN])
     intro = f"I would use **{plan.tool.name}**, but I do not know what to make of {words}, so I have not run it."
     sentences = [f"- {sentence}" for sentence in examples(plan.tool)[:_SHOWN]]
     described = " ".join(plan.tool.description.split())
-    return "\n".join([intro, "", described, "", "Say for example:", "", *sentences, "", CONFIGURE, "", f"*{_OFFLINE}*"])
+    return "\n".join([intro, "", described, "", "Say for example:", "", *sentences, "", voice.cure, "", voice.answers])
 
 
-def refuse(tools: Sequence[ToolLike], offered: Sequence[ToolLike]) -> str:
+def refuse(tools: Sequence[ToolLike], offered: Sequence[ToolLike], voice: Voice) -> str:
     """What the tools say that they do not do, then what can be done."""
     told = dict.fromkeys(limit for tool in tools for limit in limits(tool.description))
-    return "\n\n".join([" ".join(told), capabilities(offered)])
+    return "\n\n".join([" ".join(told), capabilities(offered, voice)])
 
 
-def ask_which(plans: Sequence[Plan]) -> str:
+def ask_which(plans: Sequence[Plan], voice: Voice) -> str:
     """Several tools fit equally well."""
     lines = [f"- **{plan.tool.name}**: {_summary(plan.tool)} Say: “{example(plan.tool)}”" for plan in plans]
-    return "\n".join(["Your message fits more than one thing I can do. Which one?", "", *lines, "", f"*{_OFFLINE}*"])
+    return "\n".join(["Your message fits more than one thing I can do. Which one?", "", *lines, "", voice.answers])
 
 
-def results(returned: Sequence[ToolResult]) -> str:
+def results(returned: Sequence[ToolResult], voice: Voice) -> str:
     """The results of tools, as they are."""
     several = len(returned) > 1
-    return "\n\n".join([*(_result(result, several) for result in returned), FOOTER])
+    return "\n\n".join([*(_result(result, several) for result in returned), voice.footer])
 
 
 def example(tool: ToolLike) -> str:
