@@ -1,0 +1,216 @@
+"""What stands between emonk and one dependency, in one order: deadline > budget > breaker > limit > retry > call.
+
+- **deadline**: a call whose time is over is not begun, and no wait begins that would pass it.
+- **budget**: every call pays into the dependency's retry budget, and every retry takes from it.
+- **breaker**: an open one refuses at once, before the queue; no retry follows a refusal.
+- **limit**: so many calls at a time, others wait in line, interactive ones first; a long line refuses.
+- **retry**: what may be sent again is, after its wait. Each attempt asks the breaker and the limit anew, so that
+  the breaker sees what the dependency really did, a retry is not sent into a breaker that has opened meanwhile, and
+  who waits for a retry takes no one's place. A probe of a half-open breaker is one attempt, never more.
+"""
+
+import asyncio
+import random as chance
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from emonk.clock import SYSTEM_CLOCK, Clock
+from emonk.errors import CircuitOpen, DeadlineExceeded
+from emonk.resilience.attempts import OnRetry, RetryPolicy, attempts
+from emonk.resilience.breaker import CircuitBreaker
+from emonk.resilience.breaker_events import BreakerStatus
+from emonk.resilience.budget import RetryBudget
+from emonk.resilience.circuit import Permit
+from emonk.resilience.classify import retryable
+from emonk.resilience.deadline import within
+from emonk.resilience.limit import ConcurrencyLimit
+
+T = TypeVar("T")
+
+
+class GuardStatus(msgspec.Struct, frozen=True):
+    """A guard as it is now; see the parts for what the numbers mean."""
+
+    name: str
+    breaker: BreakerStatus
+    running: int
+    waiting: int
+    retry_tokens: float
+
+
+class Guard:
+    """Guards the calls of one dependency.
+
+    Attributes:
+        name: of the dependency.
+        breaker: to be watched, opened or reset by hand.
+        limit: who runs and who waits.
+        budget: the retries that are left.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        policy: RetryPolicy,
+        breaker: CircuitBreaker,
+        limit: ConcurrencyLimit,
+        budget: RetryBudget,
+        timeout: float | None = None,
+        slow_after: float = 30.0,
+        clock: Clock = SYSTEM_CLOCK,
+        random: Callable[[], float] = chance.random,
+    ) -> None:
+        """Compose the parts.
+
+        Args:
+            name: of the dependency, as users know it.
+            policy: of retries.
+            breaker: for this dependency alone.
+            limit: for this dependency alone.
+            budget: for this dependency alone.
+            timeout: seconds for one attempt; None leaves it to the caller's deadline.
+            slow_after: seconds; a call that its caller gives up after so long has failed.
+            clock: measures all of it.
+            random: gives the jitter, from 0 to below 1.
+        """
+        self.name = name
+        self.breaker = breaker
+        self.limit = limit
+        self.budget = budget
+        self._policy = policy
+        self._timeout = timeout
+        self._slow_after = slow_after
+        self._clock = clock
+        self._random = random
+
+    def wait(self) -> float:
+        """Seconds until a call would be admitted, 0 when it would be now."""
+        return self.breaker.wait()
+
+    def status(self) -> GuardStatus:
+        return GuardStatus(self.name, self.breaker.status(), self.limit.running, self.limit.waiting, self.budget.tokens)
+
+    async def call(
+        self,
+        fn: Callable[..., Awaitable[T]],
+        *args: Any,
+        deadline: float | None = None,
+        background: bool = False,
+        repeatable: bool = True,
+        on_retry: OnRetry | None = None,
+        **kwargs: Any,
+    ) -> T:
+        """Call `fn(*args, **kwargs)`.
+
+        Args:
+            fn: one attempt; async.
+            *args: for `fn`.
+            deadline: on the clock's `monotonic()`, for the whole call with its waits.
+            background: nobody waits for it, so interactive calls go first.
+            repeatable: whether it may be sent again at all.
+            on_retry: called before each wait with the retry's number and the error.
+            **kwargs: for `fn`.
+
+        Raises:
+            CircuitOpen: the breaker refused; nothing was sent.
+            Unavailable: `overloaded`, too many wait already; nothing was sent.
+            DeadlineExceeded: no time was left, or an attempt took longer than it may.
+            Exception: the last attempt's own error.
+        """
+        call = _Call(self, partial(fn, *args, **kwargs), deadline, background=background, repeatable=repeatable)
+        return await attempts(
+            call.attempt,
+            self._policy,
+            may_retry=call.may_retry,
+            on_retry=on_retry,
+            until=deadline,
+            budget=self.budget,
+            clock=self._clock,
+            random=self._random,
+            what=self.name,
+        )
+
+    def check_time(self, deadline: float | None) -> None:
+        """Begin nothing that has no time left.
+
+        Raises:
+            DeadlineExceeded: the deadline is past.
+        """
+        if deadline is not None and self._clock.monotonic() >= deadline:
+            raise DeadlineExceeded(f"no time is left to call {self.name}", final=True)
+
+    async def attempt(self, fn: Callable[[], Awaitable[T]], permit: Permit) -> T:
+        """One attempt with a permit of the breaker; for `call`."""
+        try:
+            if self._timeout is None:
+                result = await fn()
+            else:
+                result = await within(self._timeout, _awaited(fn), clock=self._clock, what=self.name)
+        except BaseException as error:
+            permit.done(self._judged(error, permit))
+            raise
+        permit.done(None)
+        return result
+
+    def _judged(self, error: BaseException, permit: Permit) -> BaseException:
+        """A call that is cut off says nothing of the dependency, unless it was slow by then."""
+        ran = self._clock.monotonic() - permit.since
+        if isinstance(error, asyncio.CancelledError) and ran >= self._slow_after:
+            return DeadlineExceeded(f"{self.name} was given up after {ran:.0f} s")
+        return error
+
+
+class _Call(Generic[T]):
+    """One call with its attempts."""
+
+    __slots__ = ("_again", "_background", "_deadline", "_fn", "_guard", "_last")
+
+    def __init__(
+        self,
+        guard: Guard,
+        fn: Callable[[], Awaitable[T]],
+        deadline: float | None,
+        *,
+        background: bool,
+        repeatable: bool,
+    ) -> None:
+        self._guard = guard
+        self._fn = fn
+        self._deadline = deadline
+        self._background = background
+        self._again = repeatable
+        self._last: Exception | None = None
+
+    async def attempt(self) -> T:
+        guard = self._guard
+        guard.check_time(self._deadline)
+        if guard.breaker.wait() > 0:
+            self._refuse()
+        await guard.limit.acquire(background=self._background, deadline=self._deadline)
+        try:
+            permit = self._permit()
+            self._again = self._again and not permit.probe
+            return await guard.attempt(self._fn, permit)
+        finally:
+            guard.limit.release()
+
+    def may_retry(self, error: Exception) -> bool:
+        self._last = error
+        return self._again and retryable(error)
+
+    def _permit(self) -> Permit:
+        try:
+            return self._guard.breaker.acquire()
+        except CircuitOpen as refusal:
+            raise self._last or refusal from None
+
+    def _refuse(self) -> None:
+        self._permit().done(asyncio.CancelledError())
+
+
+async def _awaited(fn: Callable[[], Awaitable[T]]) -> T:
+    return await fn()

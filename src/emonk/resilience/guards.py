@@ -1,0 +1,94 @@
+"""The guards of an agent: one for each dependency, made when it is first called."""
+
+import logging
+import random as chance
+from collections.abc import Callable
+from math import inf
+
+import msgspec
+
+from emonk.clock import SYSTEM_CLOCK, Clock
+from emonk.resilience.breaker import CircuitBreaker
+from emonk.resilience.breaker_events import BreakerEvent
+from emonk.resilience.budget import RetryBudget
+from emonk.resilience.guard import Guard, GuardStatus
+from emonk.resilience.limit import ConcurrencyLimit
+from emonk.resilience.section import Component, ResilienceSection
+
+_log = logging.getLogger("emonk.resilience")
+
+
+class Guards:
+    """Makes guards by kind and name, and knows which dependency is available.
+
+    A dependency is one provider, location and model, one tool, one platform: what fails together.
+    """
+
+    def __init__(
+        self,
+        section: ResilienceSection | None = None,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        random: Callable[[], float] = chance.random,
+        on_event: Callable[[BreakerEvent], object] | None = None,
+    ) -> None:
+        """Begin without any.
+
+        Args:
+            section: the settings of each kind.
+            clock: measures everything.
+            random: gives the jitter, from 0 to below 1.
+            on_event: a plain function that is told what the breakers do, beside the log.
+        """
+        self._section = section or ResilienceSection()
+        self._clock = clock
+        self._random = random
+        self._on_event = on_event
+        self._guards: dict[tuple[Component, str], Guard] = {}
+
+    def of(self, component: Component, name: str) -> Guard:
+        """The guard of a dependency."""
+        guard = self._guards.get((component, name))
+        if guard is None:
+            guard = self._guards[component, name] = self._make(component, name)
+        return guard
+
+    def wait(self, component: Component, name: str) -> float:
+        """Seconds until a dependency would be called, 0 when it would be now; one that was never called would."""
+        guard = self._guards.get((component, name))
+        return 0.0 if guard is None else guard.wait()
+
+    def status(self) -> list[GuardStatus]:
+        """All guards that were used so far, by name."""
+        return sorted((guard.status() for guard in self._guards.values()), key=lambda status: status.name)
+
+    def _make(self, component: Component, name: str) -> Guard:
+        section = self._section.of(component)
+        settings = msgspec.structs.asdict(section.breaker)
+        breaker = CircuitBreaker(name, **settings, clock=self._clock, random=self._random)
+        places = section.places(component)
+        breaker.subscribe(_report)
+        if self._on_event is not None:
+            breaker.subscribe(self._on_event)
+        return Guard(
+            name,
+            policy=section.policy(component),
+            breaker=breaker,
+            limit=ConcurrencyLimit(name, at_once=places.at_once, queue=places.queue, clock=self._clock),
+            budget=RetryBudget(clock=self._clock),
+            timeout=section.timeout,
+            slow_after=inf if section.breaker.slow_after is None else section.breaker.slow_after,
+            clock=self._clock,
+            random=self._random,
+        )
+
+
+def _report(event: BreakerEvent) -> None:
+    match event.kind:
+        case "state":
+            said = f"until {event.wait:.0f} s from now" if event.wait else "now"
+            _log.warning("circuit of %s is %s %s: %s", event.name, event.state.value, said, event.reason)
+        case "cool_down":
+            _log.warning("%s is left alone for %.0f s: %s", event.name, event.wait, event.reason)
+        case "refused":
+            _log.debug("a call of %s was refused: %s", event.name, event.reason)
