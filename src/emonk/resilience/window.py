@@ -1,0 +1,64 @@
+"""How many calls there were, and how many of them failed or were slow, within the last seconds."""
+
+from collections import deque
+
+BUCKETS = 60
+"""A window is kept in this many parts, and forgotten part by part."""
+
+
+class Tally:
+    """A count of calls; one that failed slowly counts in both other numbers."""
+
+    __slots__ = ("calls", "failures", "slow")
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.failures = 0
+        self.slow = 0
+
+    def add(self, *, failed: bool, slow: bool) -> None:
+        self.calls += 1
+        self.failures += failed
+        self.slow += slow
+
+    def subtract(self, other: "Tally") -> None:
+        self.calls -= other.calls
+        self.failures -= other.failures
+        self.slow -= other.slow
+
+
+class Window:
+    """The calls of the last `seconds`, to a sixtieth of them.
+
+    A call is forgotten when it is between 59 and 60 sixtieths of the window old. Memory is at most 60 small buckets
+    however many calls there are, and the time for one call is constant: each bucket is made and forgotten once.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._width = seconds / BUCKETS
+        self._buckets: deque[tuple[int, Tally]] = deque()
+        self._total = Tally()
+
+    def record(self, now: float, *, failed: bool, slow: bool) -> Tally:
+        """Count one call that ended `now`, on the clock of `tally`; returns what `tally` would."""
+        part = self._forget(now)
+        if not self._buckets or self._buckets[-1][0] != part:
+            self._buckets.append((part, Tally()))
+        self._buckets[-1][1].add(failed=failed, slow=slow)
+        self._total.add(failed=failed, slow=slow)
+        return self._total
+
+    def tally(self, now: float) -> Tally:
+        """The counts as they are `now`; valid until the window is next touched."""
+        self._forget(now)
+        return self._total
+
+    def clear(self) -> None:
+        self._buckets.clear()
+        self._total = Tally()
+
+    def _forget(self, now: float) -> int:
+        part = int(now // self._width)
+        while self._buckets and self._buckets[0][0] <= part - BUCKETS:
+            self._total.subtract(self._buckets.popleft()[1])
+        return part
