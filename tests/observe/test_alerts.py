@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emonk.errors import InvalidConfig
@@ -341,6 +341,7 @@ def test_no_secret_is_in_an_alert(message: str, shown: str, caplog: pytest.LogCa
     assert not any(secret in caplog.text for secret in ("my-key", "abc", "k1", "t2", "pass:word", "%2Fb", "b%20c"))
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab&<>…\n ", max_size=40), st.text(alphabet="ab&<", min_size=1, max_size=6))
 def test_no_part_of_a_secret_is_left_where_a_message_is_cut(before: str, secret: str) -> None:
     seen: list[Alert] = []

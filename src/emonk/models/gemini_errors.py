@@ -17,9 +17,7 @@ from emonk.errors import (
 )
 from emonk.models.fields import as_count, as_list, as_object, as_text
 from emonk.models.http import retry_after, status_failure
-
-HOURS = 3600.0
-"""A server that asks to wait this many seconds or more has no quota left for this turn."""
+from emonk.models.waits import HOURS
 
 _DELAY = re.compile(r"(\d{1,9}(?:\.\d+)?)s")
 _RETRY_IN = re.compile(r"retry in (\d{1,9}(?:\.\d+)?)s")
