@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from emonk.errors import AgentError, ConfigError, InfraError
     from emonk.observe.trace import get_trace_id, trace_context
     from emonk.records import Reply, RiskLevel
+    from emonk.resilience.breaker import CircuitBreaker
+    from emonk.resilience.breaker_events import CircuitState
+    from emonk.resilience.recovery import execute_with_recovery
+    from emonk.resilience.retry import retry_with_backoff
     from emonk.skills.function import tool
     from emonk.skills.protocol import Context
     from emonk.skills.skill import Skill
@@ -20,13 +24,17 @@ __version__ = "0.1.0"
 __all__ = [
     "Agent",
     "AgentError",
+    "CircuitBreaker",
+    "CircuitState",
     "ConfigError",
     "Context",
     "InfraError",
     "Reply",
     "RiskLevel",
     "Skill",
+    "execute_with_recovery",
     "get_trace_id",
+    "retry_with_backoff",
     "tool",
     "trace_context",
 ]
@@ -34,13 +42,17 @@ __all__ = [
 _HOMES = {
     "Agent": "emonk.agent",
     "AgentError": "emonk.errors",
+    "CircuitBreaker": "emonk.resilience.breaker",
+    "CircuitState": "emonk.resilience.breaker_events",
     "ConfigError": "emonk.errors",
     "Context": "emonk.skills.protocol",
     "InfraError": "emonk.errors",
     "Reply": "emonk.records",
     "RiskLevel": "emonk.records",
     "Skill": "emonk.skills.skill",
+    "execute_with_recovery": "emonk.resilience.recovery",
     "get_trace_id": "emonk.observe.trace",
+    "retry_with_backoff": "emonk.resilience.retry",
     "tool": "emonk.skills.function",
     "trace_context": "emonk.observe.trace",
 }
