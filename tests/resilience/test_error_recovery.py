@@ -107,6 +107,10 @@ def test_the_added_message_has_the_form_of_the_others() -> None:
     assert texts(agent.tasks[1])[0] == "be brief"
     assert "wrong" in texts(agent.tasks[1])[1]
 
+    agent = Agent(AgentError("wrong"), None)
+    run(agent, {"input": "write", "context": ["be brief"]})
+    assert agent.tasks[1]["context"][1].startswith("The last attempt failed: wrong")
+
 
 def test_after_the_second_error_of_its_own_the_lead_model_is_named() -> None:
     agent = Agent(AgentError("a"), Unavailable("down"), AgentError("b"), None)
@@ -233,9 +237,18 @@ def test_a_configuration_error_alerts_and_fails_at_once() -> None:
     assert raised.value is error
     assert len(agent.tasks) == 1
     assert [(alert.level, alert.cause, alert.agent) for alert in alerts] == [
-        ("critical", "missing_credential in a task", "scripted")
+        ("critical", "missing_credential scripted", "scripted")
     ]
     assert "set GEMINI_API_KEY" in alerts[0].message
+
+
+@pytest.mark.parametrize("code", ["context_overflow", "blocked"])
+def test_a_request_that_a_model_cannot_take_alerts_nobody(code: str) -> None:
+    alerts: list[Alert] = []
+    agent = Agent(InvalidConfig("refused", code=code))
+    with pytest.raises(InvalidConfig):
+        run(agent, alert=alerts.append)
+    assert (len(agent.tasks), alerts) == (1, [])
 
 
 def test_an_unknown_error_is_logged_with_its_trace_id_alerted_and_raised(caplog: pytest.LogCaptureFixture) -> None:
@@ -252,6 +265,7 @@ def test_an_unknown_error_is_logged_with_its_trace_id_alerted_and_raised(caplog:
     assert [(alert.level, alert.trace_id) for alert in alerts] == [("error", "cafe")]
     assert "trace cafe" in caplog.text
     assert "ZeroDivisionError: a bug" in caplog.text
+    assert alerts[0].cause == "internal_error ZeroDivisionError"
 
 
 def test_work_outside_of_any_trace_gets_one() -> None:

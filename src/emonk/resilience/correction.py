@@ -35,8 +35,13 @@ class CorrectedTask:
         """Add what went wrong and what would be right, in the form in which the other messages are."""
         lines = (f"The last attempt failed: {error.message}", error.hint, "Correct this and try again.")
         text = "\n".join(line for line in lines if line)
-        as_mapping = bool(self._context) and isinstance(self._context[-1], Mapping)
-        self._learnt.append({"role": "user", "content": text} if as_mapping else messages.user(text))
+        match self._context[-1:]:
+            case [str()]:
+                self._learnt.append(text)
+            case [Mapping()]:
+                self._learnt.append({"role": "user", "content": text})
+            case _:
+                self._learnt.append(messages.user(text))
 
 
 def _copy(message: object) -> object:

@@ -30,6 +30,9 @@ from emonk.resilience.deadline import within
 from emonk.resilience.layer import RetryLayer
 from emonk.resilience.strategies import STRATEGIES
 
+OF_THE_REQUEST = frozenset({"context_overflow", "blocked"})
+"""Codes of `ConfigError` that one request brought about: raised at once like the others, but nobody is alerted."""
+
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -60,7 +63,8 @@ async def execute_with_recovery(
       `OutcomeUnknown` and `PermissionDenied` are raised at once.
     - `InfraError`: tried again after the waits of `STRATEGIES["models"]`, never before `retry_after`. Not where waiting
       does not help (quota, lost session, final), nor where a retry within the agent already gave up.
-    - `ConfigError`: raised at once, with a critical alert.
+    - `ConfigError`: raised at once, with a critical alert (unless it is the request that is too long, or blocked by a
+      policy).
     - Anything else: logged with its trace id, alerted, raised.
 
     Args:
@@ -209,29 +213,24 @@ class _Recovery(Generic[T]):
 
     async def _report(self, error: Exception) -> None:
         """Tell people of what only they can mend."""
+        name = getattr(self._agent, "name", "")
+        name = name if isinstance(name, str) else ""
         match error:
             case AgentError() | InfraError():
                 return
+            case ConfigError() if error.code in OF_THE_REQUEST:
+                return
             case ConfigError():
                 level: Level = "critical"
-                cause = f"{error.code} in a task"
+                cause = f"{error.code} {name or 'task'}"
                 message = f"a task cannot be done: {error}"
-                _log.error("%s", message)
             case _:
                 level = "error"
-                cause = f"{type(error).__name__} in a task"
-                message = f"a task failed unexpectedly: {type(error).__name__}: {error}"
-                _log.exception("a task failed unexpectedly, trace %s", get_trace_id(), exc_info=error)
-        name = getattr(self._agent, "name", "")
-        alert = Alert(
-            cause=cause,
-            level=level,
-            message=message,
-            trace_id=get_trace_id() or "",
-            agent=name if isinstance(name, str) else "",
-        )
+                cause = f"internal_error {type(error).__name__}"
+                message = f"a task failed: {error!r}"
+                _log.exception("a task failed, trace %s", get_trace_id(), exc_info=error)
         try:
-            await settled(self._alert(alert))
+            await settled(self._alert(Alert(cause, level, message, get_trace_id() or "", name)))
         except Exception:  # noqa: BLE001 - logged; the error itself is what the caller must see
             _log.exception("an alert could not be raised")
 
