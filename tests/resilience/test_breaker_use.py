@@ -97,6 +97,20 @@ class TestByHand:
 
         run(check())
 
+    def test_the_first_open_time_holds_after_a_quiet_window_by_hand_as_well(self, clock: JumpingClock) -> None:
+        async def check() -> None:
+            breaker = await half_opened(clock)
+            await use(breaker, *failures(3))
+            await clock.advance(60)
+            await use(breaker, None, None, None)
+            await clock.advance(60)
+            breaker.open()
+            await clock.advance(30)
+            await use(breaker, *failures(3))
+            assert breaker.wait() == 60.0
+
+        run(check())
+
     def test_reset_begins_anew(self, clock: JumpingClock) -> None:
         async def check() -> None:
             breaker = await half_opened(clock)

@@ -351,6 +351,29 @@ class TestHalfOpen:
 
         run(check())
 
+    def test_it_is_decided_at_the_latest_when_the_last_probe_is_overdue(self, clock: JumpingClock) -> None:
+        async def check() -> None:
+            breaker = await half_opened(clock)
+            for _ in range(3):
+                breaker.acquire()
+                await clock.advance(10)
+            assert breaker.wait() == 50.0
+            await clock.advance(50)
+            assert (breaker.state, breaker.wait()) == (OPEN, 60.0)
+
+        run(check())
+
+    def test_a_hung_probe_is_slow_too(self, clock: JumpingClock) -> None:
+        async def check() -> None:
+            breaker = await half_opened(clock, failure_rate=1.0, slow_rate=0.5)
+            for _ in range(2):
+                breaker.acquire()
+            await use(breaker, None)
+            await clock.advance(60)
+            assert breaker.state is OPEN
+
+        run(check())
+
     def test_only_the_first_end_of_a_permit_counts(self, clock: JumpingClock) -> None:
         async def check() -> None:
             breaker = await half_opened(clock)

@@ -197,7 +197,7 @@ class CircuitBreaker:
             InvalidConfig: not a finite number of seconds above 0.
         """
         length = self._open_for if seconds is None else above_zero("seconds", seconds)
-        self._circuit.open(self._now() + length, "opened by hand")
+        self._circuit.open(self._now(), "opened by hand", length)
 
     def reset(self) -> None:
         """Close by hand and begin anew: nothing recorded, no cool-down, the first open time.

@@ -108,13 +108,17 @@ class Circuit:
         """The calls in the window; half open, the probes that have come back."""
         return self._probed if self.state is CircuitState.HALF_OPEN else self._window.tally(now)
 
-    def open(self, until: float, reason: str) -> None:
-        self._open_until = until
+    def open(self, now: float, reason: str, seconds: float | None = None) -> None:
+        """Open for so many seconds, or for as long as it is its turn, with jitter."""
+        if self.state is CircuitState.CLOSED and now - self._closed_at >= self._settings.window:
+            self._period = self._settings.open_for
+        if seconds is None:
+            seconds = self._period * (1 + self._settings.jitter * self._random())
+        self._open_until = now + seconds
         self._enter(CircuitState.OPEN, reason)
 
     def reset(self, reason: str) -> None:
         """Close and forget everything, as if it had never opened."""
-        self._period = self._settings.open_for
         self._closed_at = -inf
         self._window.clear()
         self._enter(CircuitState.CLOSED, reason)
@@ -125,9 +129,7 @@ class Circuit:
             return
         reason = self._breach(tally, "calls")
         if reason is not None:
-            if now - self._closed_at >= self._settings.window:
-                self._period = self._settings.open_for
-            self._open_at(now, reason)
+            self.open(now, reason)
 
     def _record_probe(self, at: float, *, failed: bool, slow: bool) -> None:
         self._probed.add(failed=failed, slow=slow)
@@ -140,7 +142,7 @@ class Circuit:
             self._enter(CircuitState.CLOSED, "its probes succeeded")
         else:
             self._period = min(self._period * 2, self._settings.max_open_for)
-            self._open_at(at, reason)
+            self.open(at, reason)
 
     def _breach(self, tally: Tally, what: str) -> str | None:
         # Divided, not multiplied: 7 / 10 is the same float as 0.7, so that a rate is reached exactly where it says.
@@ -149,9 +151,6 @@ class Circuit:
         if tally.slow / tally.calls >= self._settings.slow_rate:
             return f"{tally.slow} of {tally.calls} {what} took longer than {self._settings.slow_after:g} s"
         return None
-
-    def _open_at(self, at: float, reason: str) -> None:
-        self.open(at + self._period * (1 + self._settings.jitter * self._random()), reason)
 
     def _enter(self, state: CircuitState, reason: str) -> None:
         before, self.state = self.state, state
