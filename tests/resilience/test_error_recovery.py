@@ -371,6 +371,7 @@ def test_a_task_that_is_none_is_refused(task: Any, said: str) -> None:
         {"deadline": 0},
         {"deadline": math.nan},
         {"jitter": None},
+        {"alert": "mail"},
     ],
     ids=str,
 )

@@ -182,6 +182,21 @@ def test_the_deadline_holds_on_the_system_clock_too() -> None:
         asyncio.run(retry_with_backoff(hang, deadline=0.01))
 
 
+@pytest.mark.parametrize("deadline", [None, 60.0])
+def test_a_timeout_within_the_function_is_no_cancellation(deadline: float | None) -> None:
+    calls: list[int] = []
+
+    async def func() -> str:
+        calls.append(1)
+        if len(calls) == 1:
+            async with asyncio.timeout(0.001):
+                await asyncio.Event().wait()
+        return "done"
+
+    assert asyncio.run(retry_with_backoff(func, initial_delay=0.0, deadline=deadline)) == "done"
+    assert len(calls) == 2
+
+
 def test_cancellation_stops_a_call_at_once() -> None:
     calls: list[int] = []
 

@@ -88,8 +88,8 @@ async def attempts(
         before_attempt: called with the attempt's number from 1 on; what it raises is this attempt's failure.
         on_retry: called before the wait with the retry's number from 1 on and the error; what it raises is logged.
         deadline: seconds for everything, the last call included; a call that still runs then is cancelled.
-        until: on the clock's `monotonic()`: a wait that would pass it is not begun. It cancels nothing: for callers that
-            see to the deadline of each call themselves.
+        until: on the clock's `monotonic()`: a wait that would pass it is not begun. It cancels nothing, for callers
+            that see to the deadline of each call themselves.
         budget: is noted the call, and asked before each retry.
         clock: measures the seconds and sleeps.
         random: gives the jitter, from 0 to below 1.

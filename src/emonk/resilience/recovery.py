@@ -52,7 +52,7 @@ async def execute_with_recovery(
     max_retries: int = 3,
     deadline: float | None = None,
     jitter: bool = True,
-    alert: Callable[[Alert], object] = raise_alert,
+    alert: Callable[[Alert], object] | None = None,
     clock: Clock = SYSTEM_CLOCK,
     random: Callable[[], float] = random.random,
 ) -> T:
@@ -74,7 +74,8 @@ async def execute_with_recovery(
         max_retries: retries after the first attempt, over all kinds of errors.
         deadline: seconds for everything. A wait that would pass it is not begun.
         jitter: wait a random part of the time (full jitter) instead of all of it.
-        alert: told of what a person must see; plain or async, what it raises is logged.
+        alert: told of what a person must see; plain or async, what it raises is logged. Without it,
+            `emonk.observe.alerts.raise_alert` is.
         clock: measures the seconds and sleeps.
         random: gives the jitter, from 0 to below 1.
 
@@ -92,12 +93,14 @@ async def execute_with_recovery(
         raise InvalidConfig(
             f"agent is of type {type(agent).__name__}", hint="give something with `async def execute(task)`"
         )
+    if alert is not None and not callable(alert):
+        raise InvalidConfig(f"alert is {alert!r}", hint="give a function that takes an Alert")
     run = _Recovery(
         agent,
         CorrectedTask(task),
         retries=whole("max_retries", max_retries),
         policy=msgspec.structs.replace(STRATEGIES["models"], jitter=flag("jitter", jitter)),
-        alert=alert,
+        alert=raise_alert if alert is None else alert,
         clock=clock,
         random=random,
     )
