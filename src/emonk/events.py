@@ -13,13 +13,18 @@ from emonk.messages import AssistantMessage, ToolResult, UserPart
 from emonk.records import ReplyStatus, SessionKey, Usage
 
 
-class UserSaid(msgspec.Struct, frozen=True, kw_only=True, tag="user_message", tag_field="kind"):
-    """A message of a user opens a turn."""
+class UserSaid(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="user_message", tag_field="kind"):
+    """A message of a user opens a turn.
+
+    A `patient` one waits for a language model rather than be answered by rules; `lead` asks the lead model at once.
+    """
 
     message_id: str
     user_id: str
     trace_id: str
     parts: tuple[UserPart, ...]
+    patient: bool = False
+    lead: bool = False
 
 
 class ModelSaid(msgspec.Struct, frozen=True, kw_only=True, tag="model_message", tag_field="kind"):

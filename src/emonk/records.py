@@ -75,7 +75,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """What a turn came to.
 
     `cost_usd` is None when a price is not known. `reason` is the code of the error or limit that
-    ended the turn, empty when it is done.
+    ended the turn, empty when it is done. `degraded` says that no language model could be reached, so that
+    rules alone answered.
     """
 
     text: str
@@ -87,3 +88,4 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     cost_usd: Decimal | None = Decimal(0)
     usage: Usage = Usage()
     reason: str = ""
+    degraded: bool = False

@@ -8,6 +8,7 @@ from typing import NamedTuple, Self
 from emonk.agent import Agent
 from emonk.clock import SYSTEM_CLOCK, Clock
 from emonk.records import SessionKey
+from emonk.runtime.asking import Postponed
 
 POLL_SECONDS = 1.0
 LONGEST_REST_SECONDS = 60.0
@@ -82,14 +83,18 @@ class Pump:
         try:
             await agent.resume(session.session_id)
             self._resting.pop(session, None)
+        except Postponed as error:
+            seconds = self._rest(session, error.retry_after or 0.0)
+            _log.info("session %s: %s; trying again in %g s", session.session_id, error, seconds)
         except Exception:  # noqa: BLE001 - logged; whatever is wrong with one session, the others go on
             seconds = self._rest(session)
             _log.exception("session %s could not be resumed, trying again in %g s", session.session_id, seconds)
         finally:
             del self._running[session]
 
-    def _rest(self, session: SessionKey) -> float:
+    def _rest(self, session: SessionKey, least: float = 0.0) -> float:
         earlier = self._resting.get(session)
-        seconds = self._poll_seconds if earlier is None else min(2 * earlier.seconds, LONGEST_REST_SECONDS)
+        seconds = self._poll_seconds if earlier is None else 2 * earlier.seconds
+        seconds = min(max(seconds, least), LONGEST_REST_SECONDS)
         self._resting[session] = _Rest(self._clock.monotonic() + seconds, seconds)
         return seconds

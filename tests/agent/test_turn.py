@@ -13,12 +13,14 @@ from emonk.events import StepFailed, ToolReturned
 from emonk.messages import ToolCall, ToolMessage
 from emonk.models import Outcome
 from emonk.records import Usage
+from emonk.resilience.section import ComponentSection, ResilienceSection
 from emonk.runtime.limits import Limits
 from emonk.testing.clock import ManualClock
 from emonk.testing.model import ScriptedModel, answer, call
 from tests.agent.weather import CITIES, Gate, get_weather, kinds, log_of, weather_agent
 
 PARIS = call("get_weather", city="Paris")
+ONE_TRY = ResilienceSection(models=ComponentSection(retries=0))
 
 
 @pytest.fixture
@@ -186,7 +188,7 @@ def test_a_truncated_answer_is_shown_as_one(store: str) -> None:
 @pytest.mark.parametrize("error", [Unavailable("down"), QuotaExhausted("used up"), MissingCredential("refused")])
 def test_a_model_that_fails_is_a_failed_turn_and_the_session_goes_on(store: str, error: Any) -> None:
     async def main() -> None:
-        agent, model = weather_agent([error, "back again"], store)
+        agent, model = weather_agent([error, "back again"], store, resilience=ONE_TRY)
         async with agent:
             reply = await agent.process_message("hello?", session_id="s")
             assert (reply.status, reply.reason) == ("failed", error.code)
@@ -229,7 +231,9 @@ def test_a_message_that_cannot_be_kept_is_refused(store: str) -> None:
         ({"tools": [len]}, "is not a tool"),
         ({"skills": "nowhere"}, "is not a skill"),
         ({"limits": {"steps": 3}}, "limits is"),
-        ({"model": None}, "is no model"),
+        ({"model": None}, "name no lead"),
+        ({"model": {"lead": 3}}, "is no model"),
+        ({"model": {"lead": "offline", "boss": "offline"}}, "no role"),
         ({"model": {"worker": "offline"}}, "no lead"),
     ],
 )

@@ -18,6 +18,7 @@ from emonk.clock import SYSTEM_CLOCK, Clock
 from emonk.extend import Page
 from emonk.gateway.app import close_turns, create_app
 from emonk.models.protocol import ModelRequest
+from emonk.resilience.section import ComponentSection, ResilienceSection
 from emonk.skills.protocol import Runnable
 from emonk.testing.model import Answer, ScriptedModel
 
@@ -62,7 +63,8 @@ def agent_of(
 ) -> Agent:
     """An agent, not started, that answers from a script and keeps its sessions in `folder`."""
     store = f"sqlite:///{folder / 'sessions.db'}"
-    return Agent(name, ScriptedModel(script), tools=tuple(tools), store=store, unpriced="allow")
+    once = ResilienceSection(models=ComponentSection(retries=0))  # real time is not waited away
+    return Agent(name, ScriptedModel(script), tools=tuple(tools), store=store, unpriced="allow", resilience=once)
 
 
 @asynccontextmanager

@@ -5,24 +5,28 @@ import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from emonk.agent.file import not_available, read_agent_file
-from emonk.agent.parts import cannot_run, check_text, check_tools, collect, instruct, lead_model
+from emonk.agent.models import Given, ModelOpener, by_role, spec_of
+from emonk.agent.parts import cannot_run, check_text, check_tools, collect, instruct
+from emonk.agent.task import done, read_task
 from emonk.clock import SYSTEM_CLOCK, Clock
-from emonk.costs import check_priced
-from emonk.errors import ConfigError, InvalidArguments, InvalidConfig, UnknownPrice
+from emonk.errors import ConfigError, InvalidArguments, InvalidConfig
 from emonk.events import InboxItem, UserSaid
 from emonk.ids import trace_id as new_trace_id
 from emonk.ids import uuid7
 from emonk.messages import Text
-from emonk.models import Model, create
+from emonk.observe.alerts import Alerts
 from emonk.observe.trace import get_trace_id
 from emonk.records import Reply, SessionKey
+from emonk.resilience.guards import Guards
+from emonk.resilience.section import ResilienceSection
+from emonk.runtime.candidates import Candidates
 from emonk.runtime.limits import Limits
 from emonk.runtime.progress import TurnEvent, TurnReplied
 from emonk.runtime.sessions import Sessions
-from emonk.runtime.turn import Setup
+from emonk.runtime.setup import Setup
 from emonk.skills.loader import load_skills
 from emonk.skills.protocol import Runnable
 from emonk.skills.skill import Skill
@@ -38,8 +42,9 @@ class Agent:
 
     Args:
         name: letters, digits, `-`, `_` and `.`; sessions belong to it.
-        model: a model string such as `gemini:gemini-2.0-flash` or `offline`, a mapping with `lead` (and `worker`,
-            `fallback`), or an object that satisfies `emonk.models.Model`.
+        model: a model string such as `gemini:gemini-2.0-flash` or `offline`, an object that satisfies
+            `emonk.models.Model`, or a mapping of these: `lead`, and if you like `worker`, which does the work until it
+            fails twice in a turn, and `fallback`, which answers when the lead cannot.
         instructions: the system prompt.
         tools: functions decorated with `@tool`.
         skills: skills with tools and instructions of their own.
@@ -47,6 +52,8 @@ class Agent:
         limits: where a turn ends with status `limit`.
         unpriced: what to do about a model whose price is not known: `notice` says at the start that its costs will be
             unknown, `allow` says nothing. With a limit in USD it is refused.
+        resilience: retries, circuit breakers and limits, for each kind of dependency.
+        alerts: who is told what a person must see; by default the log is.
         clock: what measures time.
 
     Raises:
@@ -56,7 +63,7 @@ class Agent:
     def __init__(
         self,
         name: str,
-        model: str | Mapping[str, str] | Model = "offline",
+        model: Given | Mapping[str, Given] = "offline",
         *,
         instructions: str = "",
         tools: Sequence[Runnable] = (),
@@ -64,6 +71,8 @@ class Agent:
         store: str | Store | None = None,
         limits: Limits | None = None,
         unpriced: Literal["notice", "allow"] = "notice",
+        resilience: ResilienceSection | None = None,
+        alerts: Alerts | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         if not _NAME.fullmatch(name):
@@ -73,9 +82,11 @@ class Agent:
         self.name = name
         self.skills = tuple(skills)
         self.tools = collect(tools, self.skills)
-        self._given_model, unused = lead_model(model)
-        self._notices = [*unused, *cannot_run(self.tools, self.skills)]
-        self._price_notice = ""
+        self.guards = Guards(resilience, clock=clock)
+        self._models = by_role(model)
+        self._notices = cannot_run(self.tools, self.skills)
+        self._model_notices: Sequence[str] = ()
+        self._alerts = alerts
         self._instructions = instruct(instructions, self.skills)
         self._given_store = store
         self._limits = limits or Limits()
@@ -103,6 +114,8 @@ class Agent:
             store=store or section.store,
             limits=section.limits,
             unpriced=section.llm.unpriced,
+            resilience=section.resilience,
+            alerts=section.alerts.open() if section.alerts.webhooks else None,
         )
         agent._notices[:0] = not_available(section, path.parent)
         return agent
@@ -110,12 +123,12 @@ class Agent:
     @property
     def notices(self) -> tuple[str, ...]:
         """What was asked for and is not available, one line each."""
-        return (*self._notices, *([self._price_notice] if self._price_notice else []))
+        return (*self._notices, *self._model_notices)
 
     @property
     def model_spec(self) -> str:
         """The lead model's string."""
-        return self._given_model if isinstance(self._given_model, str) else self._given_model.spec
+        return spec_of(self._models["lead"])
 
     @property
     def store(self) -> Store:
@@ -135,12 +148,22 @@ class Agent:
             return
         async with AsyncExitStack() as opened:
             check_tools(self.tools)
-            model = await self._create_model(opened)
+            candidates = await self._open_models(opened)
             store = await self._connect(opened)
             owner = enlist()
             opened.callback(retire, owner)
-            tools = {tool.name: tool for tool in self.tools}
-            setup = Setup(self.name, self._instructions, model, tools, self._limits, self._clock)
+            setup = Setup(
+                agent=self.name,
+                instructions=self._instructions,
+                candidates=candidates,
+                tools={tool.name: tool for tool in self.tools},
+                limits=self._limits,
+                clock=self._clock,
+                guards=self.guards,
+                alerts=self._alerts,
+            )
+            if self._alerts is not None:
+                opened.push_async_callback(self._alerts.aclose)
             sessions = Sessions(setup, store, owner)
             opened.push_async_callback(sessions.close)
             self._store, self._sessions, self._open = store, sessions, opened.pop_all()
@@ -199,6 +222,35 @@ class Agent:
             turn.cancel()
             await asyncio.wait({turn})
 
+    async def enqueue(
+        self, text: str, *, session_id: str, user_id: str = "local", message_id: str | None = None
+    ) -> bool:
+        """Accept a message without waiting for its reply; False when too many of the session wait already.
+
+        It is answered by a language model as soon as one can be reached, never by rules alone, by whoever pumps due
+        turns (`emonk serve`, `emonk.turns.Pump`) or resumes the session. Later messages of the session wait for it.
+
+        Raises:
+            InvalidArguments: the text is empty, or is not Unicode text.
+            InfraError: the message could not be accepted.
+        """
+        return await self._running().keep(self._item(text, session_id, user_id, message_id, patient=True))
+
+    async def execute(self, task: Mapping[str, Any]) -> Reply:
+        """Do one thing in a session of its own, or raise why it was not done; see `execute_with_recovery`.
+
+        Args:
+            task: `input`, what to do; if you like `context`, a list of messages before it (of `emonk.messages`, or
+                mappings with `role` and `content`), `model` (`lead` or `worker`), `session_id` and `user_id`.
+
+        Raises:
+            InvalidArguments: the task cannot be understood.
+            AgentError, InfraError, ConfigError: as the reply's `reason` says.
+        """
+        read = read_task(task)
+        item = self._item(read.text, read.session_id, read.user_id, None, lead=read.escalated)
+        return done(await self._running().deliver(item))
+
     async def cancel(self, session_id: str) -> bool:
         """End the turn that runs in a session as `cancelled`; whether there was one in this process."""
         return self._running().cancel(SessionKey(self.name, session_id))
@@ -207,28 +259,41 @@ class Agent:
         """Run what waits in a session or was left unfinished by a crash; the last reply, or None."""
         return await self._running().resume(SessionKey(self.name, session_id))
 
-    def _item(self, text: str, session_id: str | None, user_id: str, message_id: str | None) -> InboxItem:
+    def _item(
+        self,
+        text: str,
+        session_id: str | None,
+        user_id: str,
+        message_id: str | None,
+        *,
+        patient: bool = False,
+        lead: bool = False,
+    ) -> InboxItem:
         check_text(text, session_id, user_id, message_id)
         if not text.strip():
             raise InvalidArguments("the message is empty")
         message_id = message_id or uuid7()
         trace_id = get_trace_id() or new_trace_id()
-        said = UserSaid(message_id=message_id, user_id=user_id, trace_id=trace_id, parts=(Text(text),))
+        said = UserSaid(
+            message_id=message_id,
+            user_id=user_id,
+            trace_id=trace_id,
+            parts=(Text(text),),
+            patient=patient,
+            lead=lead,
+        )
         return InboxItem(SessionKey(self.name, session_id or uuid7()), message_id, user_id, said)
 
-    async def _create_model(self, opened: AsyncExitStack) -> Model:
-        given = self._given_model
-        model = create(given) if isinstance(given, str) else given
-        if model is not given:
-            opened.push_async_callback(model.aclose)
-        try:
-            await asyncio.to_thread(check_priced, model.spec)
-        except UnknownPrice as error:
-            if self._limits.usd is not None:
-                raise
-            if isinstance(given, str) and self._unpriced != "allow":
-                self._price_notice = f"{error.message}: its costs are shown as unknown"
-        return model
+    async def _open_models(self, opened: AsyncExitStack) -> Candidates:
+        opener = ModelOpener(
+            opened,
+            self.guards,
+            needs_price=self._limits.usd is not None,
+            tells_price=self._unpriced != "allow",
+        )
+        candidates = await opener.open(self._models)
+        self._model_notices = opener.notices
+        return candidates
 
     async def _connect(self, opened: AsyncExitStack) -> Store:
         given = self._given_store

@@ -7,6 +7,8 @@ import msgspec
 
 from emonk.config import load
 from emonk.models.section import LlmSection
+from emonk.observe.section import AlertsSection
+from emonk.resilience.section import ResilienceSection
 from emonk.runtime.limits import Limits
 
 
@@ -32,6 +34,8 @@ class AgentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     system_prompt: str = ""
     store: str | None = None
     limits: Limits = Limits()
+    resilience: ResilienceSection = ResilienceSection()
+    alerts: AlertsSection = AlertsSection()
 
 
 class AgentFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

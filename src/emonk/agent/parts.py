@@ -1,9 +1,8 @@
 """What an agent is put together from, checked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from emonk.errors import InvalidArguments, InvalidConfig
-from emonk.models import Model
 from emonk.permissions.policy import Denied, decide
 from emonk.skills.index import index, skill_reader
 from emonk.skills.loader import check_names
@@ -55,22 +54,6 @@ def instruct(instructions: str, skills: Sequence[Skill]) -> str:
     """The system prompt: the instructions, then one line for each skill."""
     listed = f"# Skills\n{index(skills)}" if skills else ""
     return "\n\n".join(part for part in (instructions.strip(), listed) if part)
-
-
-def lead_model(model: "str | Mapping[str, str] | Model") -> "tuple[str | Model, list[str]]":
-    """The lead model, and what else was named and is not used.
-
-    Raises:
-        InvalidConfig: there is no lead model.
-    """
-    if isinstance(model, Mapping):
-        if not model.get("lead"):
-            raise InvalidConfig("the models name no lead", hint='write model={"lead": "gemini:NAME"}')
-        others = [f"{role} model {name} is not used in this version" for role, name in model.items() if role != "lead"]
-        return model["lead"], others
-    if not model or (not isinstance(model, str) and not hasattr(model, "generate")):
-        raise InvalidConfig(f"{model!r} is no model", hint="write offline, gemini:NAME, or give an emonk.models.Model")
-    return model, []
 
 
 def check_text(*texts: str | None) -> None:

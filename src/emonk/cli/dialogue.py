@@ -23,6 +23,7 @@ SHOWN_MESSAGES = 6
 HELP = """\
 /new        begin a new session
 /session    say which session this is
+/later      have the last message answered when a language model can be reached again
 /help       this list
 /quit       leave (so do ctrl-d and ctrl-c)
 ctrl-c while the agent works stops it and keeps the session"""
@@ -38,6 +39,7 @@ class Dialogue:
         self._session = session or uuid7()
         self._resumed = session is not None
         self._used = session is not None
+        self._last = ""
 
     def hold(self) -> None:
         """Talk until the user leaves."""
@@ -71,8 +73,10 @@ class Dialogue:
                 say(HELP)
             case "/session":
                 say(self._session)
+            case "/later":
+                self._keep()
             case "/new":
-                self._session, self._used = uuid7(), False
+                self._session, self._used, self._last = uuid7(), False, ""
                 say("a new session begins")
             case word if word.startswith("/") and "/" not in word[1:]:
                 note(f"there is no command {word}; /help lists them")
@@ -82,6 +86,7 @@ class Dialogue:
 
     def _turn(self, line: str) -> None:
         self._used = True
+        self._last = line
         events = self._agent.stream(line, session_id=self._session)
         try:
             reply = attempt(self._runner, watch(events, sys.stdout, texts=True))
@@ -91,6 +96,22 @@ class Dialogue:
         if reply is None:
             say("")
             note("stopped; the session goes on")
+        elif reply.degraded:
+            note("/later has this message answered when a language model can be reached again")
+
+    def _keep(self) -> None:
+        if not self._last:
+            note("nothing was said yet that could be answered later")
+            return
+        try:
+            accepted = self._runner.run(self._agent.enqueue(self._last, session_id=self._session))
+        except EmonkError as error:
+            note(f"error: {error}")
+            return
+        if accepted:
+            say("kept: emonk serve answers it as soon as a model can be reached, or this session when you come back")
+        else:
+            note("too many messages of this session wait already")
 
     def _recall(self) -> None:
         """Finish a turn that a crash left open, and show the last messages."""

@@ -4,6 +4,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from emonk.agent import Agent
 from emonk.gateway.desk import check_id, desk_of
 from emonk.gateway.limits import read_json
 from emonk.gateway.problems import ProblemError, json_response
@@ -16,13 +17,17 @@ MESSAGE_CHARACTERS = 100_000
 
 
 class ChatRequest(msgspec.Struct, frozen=True):
-    """A message; without `session_id` it opens a session, the same `message_id` again gets the first one's reply."""
+    """A message; without `session_id` it opens a session, the same `message_id` again gets the first one's reply.
+
+    `later` asks for no reply now: the message is kept, and answered by a language model as soon as one can be reached.
+    """
 
     message: str
     agent: str | None = None
     session_id: str | None = None
     message_id: str | None = None
     stream: bool = False
+    later: bool = False
 
 
 async def chat(request: Request) -> Response:
@@ -37,6 +42,8 @@ async def chat(request: Request) -> Response:
     agent = desk.agent(asked.agent)
     session_id = asked.session_id or uuid7()
     message_id = asked.message_id or uuid7()
+    if asked.later:
+        return await _later(agent, session_id, message_id, asked.message)
     try:
         turn = desk.running.start(agent, session_id, message_id, asked.message, stream=asked.stream)
         if asked.stream:
@@ -45,6 +52,14 @@ async def chat(request: Request) -> Response:
     except ShuttingDownError as error:
         hint = "send it again with the same message_id when the server is back"
         raise ProblemError(503, "shutting_down", "the server ends", hint) from error
+
+
+async def _later(agent: Agent, session_id: str, message_id: str, text: str) -> Response:
+    accepted = await agent.enqueue(text, session_id=session_id, message_id=message_id)
+    if not accepted:
+        raise ProblemError(429, "inbox_full", "too many messages of this session wait already", "ask again later")
+    queued = {"status": "queued", "agent": agent.name, "session_id": session_id, "message_id": message_id}
+    return json_response(queued, 202)
 
 
 def _check(asked: ChatRequest) -> None:

@@ -6,7 +6,7 @@ from decimal import Decimal
 import msgspec
 
 from emonk.costs import price
-from emonk.errors import EmonkError, UnknownPrice
+from emonk.errors import EmonkError, InfraError, UnknownPrice
 from emonk.events import ModelSaid, StepFailed
 from emonk.ids import uuid7
 from emonk.messages import AssistantMessage, AssistantPart, ToolCall
@@ -14,13 +14,12 @@ from emonk.models.protocol import Model, ModelRequest, ModelResponse, TextDelta
 from emonk.runtime.progress import Emit, ReplyDelta
 
 
-class StreamBroken(Exception):
+class StreamBroken(InfraError):
     """A streamed answer failed after its first delta; `text` is what was shown."""
 
     def __init__(self, text: str, error: EmonkError) -> None:
-        super().__init__(error.message)
+        super().__init__(error.message, hint=error.hint, code=error.code, final=True)
         self.text = text
-        self.error = error
 
 
 class PricedResponse(msgspec.Struct, frozen=True):

@@ -6,19 +6,41 @@ import logging
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 
-from emonk.clock import Clock
-from emonk.errors import EmonkError, InvalidArguments, PermissionDenied, UnknownTool
+import msgspec
+
+from emonk.errors import (
+    AgentError,
+    EmonkError,
+    InfraError,
+    InvalidArguments,
+    OutcomeUnknown,
+    PermissionDenied,
+    UnknownTool,
+)
 from emonk.events import ToolReturned
 from emonk.messages import ToolCall, ToolResult
 from emonk.permissions.policy import Denied, decide
+from emonk.resilience.classify import ToolFailure, retryable, tool_failure
 from emonk.runtime.progress import Emit, ToolEnded, ToolNote, ToolStarted, TurnEvent
+from emonk.runtime.setup import Setup
 from emonk.skills.protocol import Context, Runnable
 
 CALLS_AT_ONCE = 16
 RESULT_LIMIT = 200_000
 """Characters of a result that are kept: what is longer would fill the model's window and every copy of the log."""
 
+OUTCOME_UNKNOWN = "Whether this call acted is not known: it was cut off while it ran. Do not repeat it; tell the user."
+FINAL = "\nThis is final for now: do not call it again, tell the user."
+
 _log = logging.getLogger("emonk.runtime")
+
+
+class ToolBug(AgentError):
+    """A tool raised what is no error of emonk's and no fault of the outside."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(type(error).__name__)
+        self.error = error
 
 
 class Dispatcher:
@@ -30,25 +52,24 @@ class Dispatcher:
 
     def __init__(
         self,
-        tools: Mapping[str, Runnable],
+        setup: Setup,
         *,
-        agent: str,
         session_id: str,
         user_id: str,
         trace_id: str,
-        clock: Clock,
-        deadline: float | None,
+        deadline: float,
+        background: bool,
         emit: Emit,
     ) -> None:
-        self._tools = tools
-        self._agent = agent
+        self._setup = setup
         self._session_id = session_id
         self._user_id = user_id
         self._trace_id = trace_id
-        self._clock = clock
         self._deadline = deadline
+        self._background = background
         self._emit = emit
         self._loop = asyncio.get_running_loop()
+        self._unknown: set[tuple[str, bytes]] = set()
         self.started: set[str] = set()
 
     async def run(self, calls: Sequence[ToolCall], ended: Callable[[ToolReturned], None]) -> tuple[ToolReturned, ...]:
@@ -71,10 +92,10 @@ class Dispatcher:
 
     async def _one(self, call: ToolCall, ended: Callable[[ToolReturned], None]) -> ToolReturned:
         self._emit(ToolStarted(call))
-        began = self._clock.monotonic()
+        began = self._setup.clock.monotonic()
         content, error = await self._result(call)
         result = ToolResult(call.id, call.name, _storable(content), error)
-        seconds = self._clock.monotonic() - began
+        seconds = self._setup.clock.monotonic() - began
         returned = ToolReturned(result=result, seconds=round(seconds, 6))
         ended(returned)
         self._emit(ToolEnded(result, seconds))
@@ -84,27 +105,55 @@ class Dispatcher:
         """What to tell the model, and the code of the error if it is one."""
         try:
             tool = self._allowed(call)
-            self.started.add(call.id)
-            return await tool.run(call.arguments, self._context(call)), None
-        except EmonkError as error:
-            return error_text(error), error.code
+            guard = self._setup.guards.of("skills", tool.name)
+            said = await guard.call(
+                self._enter,
+                tool,
+                call,
+                deadline=self._deadline,
+                background=self._background,
+                repeatable=tool.idempotent,
+            )
+        except ToolBug as bug:
+            return self._failure(call, bug.error)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            return self._bug(call, error)  # something inside the tool was cancelled, not the turn
+            return self._failure(call, error)  # something inside the tool was cancelled, not the turn
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a tool's bug is the model's news, not the turn's end
-            return self._bug(call, error)
+            return self._failure(call, error)
+        return said, None
 
-    def _bug(self, call: ToolCall, error: BaseException) -> tuple[str, str]:
-        _log.error("tool %s failed, trace %s", call.name, self._trace_id, exc_info=error)
-        said = "".join(traceback.format_exception_only(error)).strip()  # also where its __str__ raises
-        return f"The tool failed: {said}", "tool_failed"
+    async def _enter(self, tool: Runnable, call: ToolCall) -> str:
+        """One attempt. A defect of the tool says nothing of whether what it depends on is there."""
+        self.started.add(call.id)
+        try:
+            return await tool.run(call.arguments, self._context(call))
+        except (EmonkError, OSError):
+            raise
+        except Exception as error:
+            if retryable(error):
+                raise
+            raise ToolBug(error) from error
+
+    def _failure(self, call: ToolCall, error: BaseException) -> tuple[str, str]:
+        tool = self._setup.tools.get(call.name)
+        failure = tool_failure(error, idempotent=tool is None or tool.idempotent)
+        if not isinstance(error, EmonkError):
+            _log.error("tool %s failed, trace %s", call.name, self._trace_id, exc_info=error)
+        if failure is ToolFailure.UNKNOWN:
+            self._unknown.add(_key(call))
+            return f"{OUTCOME_UNKNOWN} ({said_by(error)})", OutcomeUnknown.default_code
+        if not isinstance(error, EmonkError):
+            return f"The tool failed: {said_by(error)}", "tool_failed"
+        final = failure is ToolFailure.TERMINAL and isinstance(error, InfraError)
+        return error_text(error) + (FINAL if final else ""), error.code
 
     def _allowed(self, call: ToolCall) -> Runnable:
-        tool = self._tools.get(call.name)
+        tool = self._setup.tools.get(call.name)
         if tool is None:
-            raise unknown_tool(call.name, self._tools)
+            raise unknown_tool(call.name, self._setup.tools)
         if call.malformed is not None:
             names = ", ".join(tool.parameters.get("properties", {})) or "none"
             raise InvalidArguments(
@@ -113,18 +162,21 @@ class Dispatcher:
         decision = decide(call.name, tool.risk)
         if isinstance(decision, Denied):
             raise PermissionDenied(decision.reason, hint="tell the user; do not call it again")
+        if self._unknown and _key(call) in self._unknown:
+            raise OutcomeUnknown(f"{call.name} was called with these arguments before, and may have acted")
         return tool
 
     def _context(self, call: ToolCall) -> Context:
         return Context(
-            agent=self._agent,
+            agent=self._setup.agent,
             session_id=self._session_id,
             user_id=self._user_id,
             call_id=call.id,
             trace_id=self._trace_id,
-            clock=self._clock,
+            clock=self._setup.clock,
             deadline=self._deadline,
             progress=lambda text: self._emit_from_anywhere(ToolNote(call.id, text)),
+            guards=self._setup.guards,
         )
 
     def _emit_from_anywhere(self, event: TurnEvent) -> None:
@@ -152,6 +204,17 @@ def unknown_tool(name: str, tools: Mapping[str, Runnable]) -> UnknownTool:
         f"there is no tool {name!r}",
         hint=f"did you mean {near[0]}? The tools are: {known}" if near else f"the tools are: {known}",
     )
+
+
+def said_by(error: BaseException) -> str:
+    """The error in one piece of text, also where its `__str__` raises."""
+    if isinstance(error, EmonkError):
+        return str(error)
+    return "".join(traceback.format_exception_only(error)).strip()
+
+
+def _key(call: ToolCall) -> tuple[str, bytes]:
+    return call.name, msgspec.json.encode(call.arguments, order="deterministic")
 
 
 def error_text(error: EmonkError) -> str:

@@ -8,6 +8,13 @@ import msgspec
 from emonk.errors import InvalidConfig
 
 REPEATED_FAILURES = 3
+"""Equal failures that end a turn."""
+
+FAILURES = 10
+"""Failures of any kind that end a turn."""
+
+STRUGGLING = 2
+"""Failures of the worker's own making after which the lead takes over."""
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

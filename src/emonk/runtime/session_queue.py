@@ -12,12 +12,14 @@ from functools import partial
 from emonk.errors import EmonkError, StaleSession, Unavailable
 from emonk.events import UserSaid
 from emonk.records import Owner, Reply, SessionKey
+from emonk.runtime.asking import Postponed
 from emonk.runtime.context import open_calls
 from emonk.runtime.ending import CANCELLED
 from emonk.runtime.journal import Journal
 from emonk.runtime.progress import Emit, MessageAccepted, TurnEvent
 from emonk.runtime.renewal import LeaseRenewal
-from emonk.runtime.turn import Setup, Turn
+from emonk.runtime.setup import Setup
+from emonk.runtime.turn import Turn
 from emonk.store.protocol import Claimed, Store
 
 POLL_SECONDS = 0.05
@@ -151,7 +153,8 @@ class SessionQueue:
                 elif not await self._wait_for_others():
                     break
         except EmonkError as error:
-            _log.warning("session %s cannot go on: %s", self._session.session_id, error)
+            level = logging.INFO if isinstance(error, Postponed) else logging.WARNING
+            _log.log(level, "session %s cannot go on: %s", self._session.session_id, error)
             self._fail(error)
         except Exception as error:  # noqa: BLE001 - logged, and told to all who wait
             _log.exception("session %s cannot go on", self._session.session_id)
@@ -188,12 +191,14 @@ class SessionQueue:
 
         watched = any(caller.watch for caller in callers)
         try:
-            self._turn = Turn(self._setup, claimed, journal, emit=emit, streaming=watched)
+            self._turn = Turn(self._setup, claimed, journal, emit=emit, watched=watched, background=not callers)
             self._renewal.hold(journal, partial(self.cancel, item.message_id))
             cancelled = item.message_id in self._cancelled
             reply = await (self._turn.finish(CANCELLED) if cancelled else self._turn.run())
         except StaleSession:
             return None  # another writer took the session over and will run the message
+        except Postponed:
+            raise  # the turn has given its lease back
         except Exception:
             await self._give_back(journal)
             raise

@@ -8,7 +8,7 @@ from emonk.records import Owner, Reply, SessionKey
 from emonk.runtime.progress import Emit
 from emonk.runtime.renewal import LeaseRenewal
 from emonk.runtime.session_queue import Caller, SessionQueue
-from emonk.runtime.turn import Setup
+from emonk.runtime.setup import Setup
 from emonk.store.protocol import INBOX_LIMIT, Store
 
 
@@ -49,6 +49,15 @@ class Sessions:
         finally:
             queue.leave(caller)
             self._tidy(item.session)
+
+    async def keep(self, item: InboxItem) -> bool:
+        """Accept a message for whoever runs what is due; False when too many wait already.
+
+        Raises:
+            InfraError, ConfigError: it was not accepted.
+        """
+        self._check_open()
+        return (await self._store.accept(item)).state != "full"
 
     def cancel(self, session: SessionKey) -> bool:
         """End the turn that runs in a session; whether there was one."""

@@ -2,43 +2,27 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-import msgspec
-
-from emonk.clock import Clock
 from emonk.errors import DeadlineExceeded, EmonkError
-from emonk.events import Interrupted, StepFailed, ToolReturned, TurnCancelled, TurnFinished, UserSaid
+from emonk.events import ToolReturned, TurnCancelled, TurnFinished, UserSaid
 from emonk.messages import ToolCall, ToolMessage, ToolResult
-from emonk.models.protocol import Model, ModelRequest, Outcome
+from emonk.models.protocol import Outcome
 from emonk.observe.trace import trace_context
 from emonk.records import Reply
 from emonk.resilience.deadline import within
-from emonk.runtime.ask import PricedResponse, StreamBroken, ask
+from emonk.runtime.ask import PricedResponse
+from emonk.runtime.asking import Asker, Postponed, could_not
 from emonk.runtime.context import messages_of, this_turn, unusable_note
-from emonk.runtime.dispatch import Dispatcher
+from emonk.runtime.dispatch import OUTCOME_UNKNOWN, Dispatcher
 from emonk.runtime.ending import CANCELLED, Ending, TurnEnded
 from emonk.runtime.journal import Journal
-from emonk.runtime.limits import Limits
 from emonk.runtime.progress import Emit
+from emonk.runtime.setup import Setup
 from emonk.runtime.tally import Tally
-from emonk.skills.protocol import Runnable
 from emonk.store.protocol import Claimed
 
-OUTCOME_UNKNOWN = "Whether this call acted is not known: it was cut off while it ran. Do not repeat it; tell the user."
-
 _log = logging.getLogger("emonk.runtime")
-
-
-class Setup(msgspec.Struct, frozen=True):
-    """What all turns of an agent have in common."""
-
-    agent: str
-    instructions: str
-    model: Model
-    tools: Mapping[str, Runnable]
-    limits: Limits
-    clock: Clock
 
 
 class Turn:
@@ -50,24 +34,35 @@ class Turn:
         closing: how the turn ends is decided, and a cancellation comes too late.
     """
 
-    def __init__(self, setup: Setup, claimed: Claimed, journal: Journal, *, emit: Emit, streaming: bool) -> None:
+    def __init__(
+        self, setup: Setup, claimed: Claimed, journal: Journal, *, emit: Emit, watched: bool, background: bool
+    ) -> None:
         item, opened = claimed.item, claimed.item.event
+        said = opened if isinstance(opened, UserSaid) else None
+        deadline = setup.clock.monotonic() + setup.limits.seconds
         self._setup = setup
         self._journal = journal
-        self._emit = emit
-        self._streaming = streaming
         self._session_id = item.session.session_id
-        self._trace_id = opened.trace_id if isinstance(opened, UserSaid) else ""
+        self._trace_id = said.trace_id if said else ""
+        self._lead = said is not None and said.lead
         self._messages = messages_of(claimed.events)
         self._tally = Tally(this_turn(claimed.events, item.message_id) if claimed.resumed else ())
+        self._asker = Asker(
+            setup,
+            deadline=deadline,
+            emit=emit,
+            watched=watched,
+            background=background,
+            patient=said is not None and said.patient,
+            note=lambda failed: journal.note((failed,)),
+        )
         self._dispatcher = Dispatcher(
-            setup.tools,
-            agent=setup.agent,
+            setup,
             session_id=self._session_id,
             user_id=item.user_id,
             trace_id=self._trace_id,
-            clock=setup.clock,
-            deadline=setup.clock.monotonic() + setup.limits.seconds,
+            deadline=deadline,
+            background=background,
             emit=emit,
         )
         # What a crash left open may have acted.
@@ -81,12 +76,13 @@ class Turn:
 
         Raises:
             InfraError, ConfigError: the store cannot be written; the turn stays unfinished.
+            Postponed: the turn waits for a language model, and its lease was given back.
             asyncio.CancelledError: the turn was abandoned, and its lease given back.
         """
         with trace_context(self._trace_id):
             try:
                 ending = await self._ending()
-            except asyncio.CancelledError:
+            except (asyncio.CancelledError, Postponed):
                 await self._journal.release()
                 raise
             return await self.finish(ending)
@@ -109,6 +105,7 @@ class Turn:
             cost_usd=tally.cost,
             usage=tally.usage,
             reason=ending.reason,
+            degraded=self._asker.error is not None,
         )
         last = (
             TurnCancelled(message_id=self.message_id, steps=tally.steps, cost_usd=tally.cost)
@@ -145,6 +142,8 @@ class Turn:
         except Exception as error:  # noqa: BLE001 - logged, and the user gets a reply
             _log.exception("turn of message %s failed, trace %s", self.message_id, self._trace_id)
             text = f"Something went wrong inside emonk ({type(error).__name__}), trace {self._trace_id}."
+            cause = f"internal_error {type(error).__name__}"
+            self._setup.alert(cause, "error", f"a turn failed: {error!r}", self._trace_id)
             return Ending("failed", text, "internal_error")
         finally:
             self.closing = True
@@ -161,7 +160,7 @@ class Turn:
                 case Outcome.TOOL_CALLS:
                     await self._step(answer)
                 case Outcome.COMPLETE:
-                    return Ending("done", response.text, events=(answer.said(),))
+                    return self._complete(answer)
                 case Outcome.TRUNCATED:
                     text = response.text or "The model reached its output limit before it said anything."
                     return Ending("limit", text, "max_output_tokens", (answer.said(),))
@@ -172,20 +171,20 @@ class Turn:
                     self._unusable(answer)
 
     async def _ask(self) -> PricedResponse:
-        model = self._setup.model
-        request = ModelRequest(self._messages, tuple(self._setup.tools.values()), self._setup.instructions)
-        try:
-            answer = await ask(model, request, self._emit, streaming=self._streaming)
-        except StreamBroken as broken:
-            event = Interrupted(text=broken.text, code=broken.error.code, message=broken.error.message)
-            text = f"The answer broke off: {broken.error}"
-            raise TurnEnded(Ending("failed", text, "interrupted", (event,))) from broken
-        except EmonkError as error:
-            failed = StepFailed(model=model.spec, code=error.code, message=error.message)
-            text = f"{model.spec} could not answer: {error}"
-            raise TurnEnded(Ending("failed", text, error.code, (failed,))) from error
+        escalated = self._lead or self._tally.struggling
+        answer = await self._asker.ask(self._messages, escalated=escalated)
         self._tally.step(answer.response.usage, answer.cost)
         return answer
+
+    def _complete(self, answer: PricedResponse) -> Ending:
+        """The answer; one by rules says first why there is none of a model, and failed unless a tool has run."""
+        text, error = answer.response.text, self._asker.error
+        if error is None:
+            return Ending("done", text, events=(answer.said(),))
+        text = f"{could_not(self._setup.candidates.first.model.spec, error)}\n\n{text}"
+        if isinstance(self._messages[-1], ToolMessage):
+            return Ending("done", text, "degraded")
+        return Ending("failed", text, error.code)
 
     async def _step(self, answer: PricedResponse) -> None:
         """Run the calls of an answer. What is not repeatable begins and ends with its record being durable."""
@@ -236,11 +235,12 @@ class Turn:
         )
 
     def _unusable(self, answer: PricedResponse) -> None:
-        """A malformed or empty answer is asked for once more; the second one ends the turn."""
+        """A malformed or empty answer is asked for once more, then of the lead if that is another model."""
         detail = f"the provider reports {answer.response.finish_reason or 'an empty answer'}"
         failed = answer.failed("malformed_output", detail)
-        if self._tally.unusable() > 1:
-            text = f"The model gave no usable answer twice: {detail}."
+        allowed = 2 if self._setup.candidates.can_escalate and not self._lead else 1
+        if self._tally.unusable() > allowed:
+            text = f"The model gave no usable answer {'twice' if allowed == 1 else 'three times'}: {detail}."
             raise TurnEnded(Ending("failed", text, "malformed_output", (failed,)))
         self._journal.note((failed,))
         self._messages.append(unusable_note(detail))

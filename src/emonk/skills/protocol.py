@@ -8,6 +8,9 @@ import msgspec
 from emonk.clock import Clock
 from emonk.models.protocol import ToolLike
 from emonk.records import RiskLevel
+from emonk.resilience.guard import Guard
+from emonk.resilience.guards import Guards
+from emonk.resilience.section import Component
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,6 +21,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         deadline: on the clock's `monotonic()` seconds, when the turn ends whatever happens; None without limit.
         progress: shows one line to whoever watches the turn.
+        guards: for calls to the outside, see `guard`.
     """
 
     agent: str
@@ -28,6 +32,14 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     deadline: float | None
     progress: Callable[[str], None]
+    guards: Guards = msgspec.field(default_factory=Guards)
+
+    def guard(self, name: str, component: Component = "api") -> Guard:
+        """What guards the calls to a dependency of the tool's own: `await ctx.guard("weather.gov").call(fetch, url)`.
+
+        It has retries, a circuit breaker and a limit that all calls of the same name share in this agent.
+        """
+        return self.guards.of(component, name)
 
 
 class Runnable(ToolLike, Protocol):

@@ -244,12 +244,23 @@ async function watch(asked, mine, rejoined) {
         }
         notice("");
         take(mine.answer, name, data);
+        if (name === "reply" && data.degraded) mine.answer.offer(() => keep(asked));
       });
     } catch (error) {
       if (error instanceof Refused || tries >= RETRIES || turn !== mine) throw error;
       notice("The connection was lost. Trying again…");
       await pause(500 * 2 ** tries);
     }
+  }
+}
+
+// Has a message answered by a language model as soon as one can be reached; it then shows up in the conversation.
+async function keep({ agent: name, session_id, message }) {
+  try {
+    await post("/api/chat", { agent: name, session_id, message, message_id: identifier(), later: true });
+    return "Kept: the answer appears in this conversation when a language model is back.";
+  } catch (error) {
+    return error.hint ? `${error.message} – ${error.hint}` : error.message;
   }
 }
 

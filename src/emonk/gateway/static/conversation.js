@@ -98,11 +98,18 @@ export class Answer {
   trouble(message, hint, again) {
     this.settle();
     const note = element("p", { class: "outcome", role: "alert" }, hint ? `${message} – ${hint} ` : `${message} `);
-    if (again) {
-      const button = element("button", { type: "button" }, "Try again");
-      button.addEventListener("click", again);
-      note.append(button);
-    }
+    if (again) note.append(action("Try again", again));
+    this.put(note);
+  }
+
+  // No language model could be reached: have the message answered when one is back. `keep` gives what to say then.
+  offer(keep) {
+    const note = element("p", { class: "outcome" }, "No language model could be reached. ");
+    const button = action("Answer when one is back", async () => {
+      button.disabled = true;
+      note.textContent = await keep();
+    });
+    note.append(button);
     this.put(note);
   }
 
@@ -112,6 +119,12 @@ export class Answer {
     if (this.dots.isConnected) this.dots.before(node);
     else this.node.append(node);
   }
+}
+
+function action(label, run) {
+  const button = element("button", { type: "button" }, label);
+  button.addEventListener("click", run);
+  return button;
 }
 
 class Tool {

@@ -1,0 +1,99 @@
+"""The models of an agent by role, opened for its turns."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from typing import cast, get_args
+
+from emonk.costs import check_priced
+from emonk.errors import ConfigError, InvalidConfig, UnknownPrice
+from emonk.models import Model, create
+from emonk.resilience.guards import Guards
+from emonk.runtime.candidates import Candidate, Candidates, Role
+
+Given = str | Model
+
+
+def by_role(model: "Given | Mapping[str, Given]") -> dict[Role, Given]:
+    """The models as they were given: `lead`, and `worker` and `fallback` where they are another one.
+
+    Raises:
+        InvalidConfig: there is no lead, an unknown role, or something that is no model.
+    """
+    given: Mapping[str, Given] = model if isinstance(model, Mapping) else {"lead": model}
+    roles = cast("tuple[Role, ...]", get_args(Role))
+    unknown = next((role for role in given if role not in roles), None)
+    if unknown is not None:
+        raise InvalidConfig(f"{unknown!r} is no role of a model", hint=f"the roles are {', '.join(roles)}")
+    if not given.get("lead"):
+        raise InvalidConfig("the models name no lead", hint='write model={"lead": "gemini:NAME"}')
+    chosen: dict[Role, Given] = {}
+    for role in roles:
+        one = given.get(role)
+        if one and one not in chosen.values():
+            chosen[role] = _checked(one)
+    return chosen
+
+
+def spec_of(model: Given) -> str:
+    """How a configuration names it."""
+    return model if isinstance(model, str) else model.spec
+
+
+class ModelOpener:
+    """Opens models while an agent starts.
+
+    Attributes:
+        notices: what cannot be used or told, one line each.
+    """
+
+    def __init__(self, opened: AsyncExitStack, guards: Guards, *, needs_price: bool, tells_price: bool) -> None:
+        """Open models that are closed with `opened`.
+
+        Args:
+            opened: the life of the agent.
+            guards: for their calls.
+            needs_price: a model without a known price is refused.
+            tells_price: else it is a notice.
+        """
+        self._opened = opened
+        self._guards = guards
+        self._needs_price = needs_price
+        self._tells_price = tells_price
+        self.notices: list[str] = []
+
+    async def open(self, given: Mapping[Role, Given]) -> Candidates:
+        """All of them; a worker or fallback that cannot be opened is a notice.
+
+        Raises:
+            ConfigError: the lead cannot be opened, or a model has no known price and needs one.
+        """
+        members: list[Candidate] = []
+        for role, one in given.items():
+            try:
+                model = create(one) if isinstance(one, str) else one
+            except ConfigError as error:
+                if role == "lead":
+                    raise
+                self.notices.append(f"{role} model {one} cannot be used: {error}")
+                continue
+            if model is not one:
+                self._opened.push_async_callback(model.aclose)
+            await self._check_price(model, told=isinstance(one, str))
+            members.append(Candidate(role, model, self._guards.of("models", model.spec)))
+        return Candidates(members)
+
+    async def _check_price(self, model: Model, *, told: bool) -> None:
+        try:
+            await asyncio.to_thread(check_priced, model.spec)
+        except UnknownPrice as error:
+            if self._needs_price:
+                raise
+            if told and self._tells_price:
+                self.notices.append(f"{error.message}: its costs are shown as unknown")
+
+
+def _checked(model: object) -> Given:
+    if isinstance(model, str) or hasattr(model, "generate"):
+        return cast("Given", model)
+    raise InvalidConfig(f"{model!r} is no model", hint="write offline, gemini:NAME, or give an emonk.models.Model")

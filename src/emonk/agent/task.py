@@ -1,0 +1,84 @@
+"""Tasks: one thing to do, with what was said before it, done or raised."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from emonk import errors
+from emonk.errors import AgentError, EmonkError, InfraError, InvalidArguments
+from emonk.messages import AssistantMessage, ToolMessage, UserMessage
+from emonk.records import Reply
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """What `Agent.execute` does.
+
+    Attributes:
+        input: what to do.
+        context: what was said before, told to the model as text.
+        escalated: ask the lead at once.
+    """
+
+    input: str
+    context: tuple[str, ...] = ()
+    escalated: bool = False
+    session_id: str | None = None
+    user_id: str = "local"
+
+    @property
+    def text(self) -> str:
+        return "\n\n".join([*self.context, self.input])
+
+
+def read_task(task: Mapping[str, Any]) -> Task:
+    """The task that a mapping describes.
+
+    Raises:
+        InvalidArguments: it has no `input`, or something in it is of another type.
+    """
+    found: Any = task.get("input") if isinstance(task, Mapping) else None  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(found, str) or not found.strip():
+        raise InvalidArguments("the task has no input", hint='a task is a mapping such as {"input": "what to do"}')
+    model = task.get("model")
+    if model not in {None, "lead", "worker"}:
+        raise InvalidArguments(f"the task names the model {model!r}", hint="lead or worker")
+    return Task(
+        input=found,
+        context=tuple(_line(said) for said in task.get("context") or ()),
+        escalated=model == "lead",
+        session_id=task.get("session_id"),
+        user_id=task.get("user_id") or "local",
+    )
+
+
+def done(reply: Reply) -> Reply:
+    """The reply of a task that was done.
+
+    Raises:
+        EmonkError: it was not: an error of the kind that the reply's `reason` names.
+    """
+    if reply.status == "done":
+        return reply
+    kind = _kinds().get(reply.reason, AgentError if reply.status in {"failed", "limit"} else InfraError)
+    raise kind(reply.text, code=reply.reason or reply.status)
+
+
+def _kinds() -> dict[str, type[EmonkError]]:
+    classes = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, EmonkError)]
+    return {kind.default_code: kind for kind in classes}
+
+
+def _line(said: Any) -> str:
+    match said:
+        case str():
+            return said
+        case UserMessage() | AssistantMessage():
+            who = "user" if isinstance(said, UserMessage) else "assistant"
+            return f"[{who}] {said.text}"
+        case ToolMessage(results=results):
+            return "\n".join(f"[result of {result.name}] {result.content}" for result in results)
+        case {"content": str(content), **rest}:
+            return f"[{rest.get('role', 'user')}] {content}"
+        case _:
+            raise InvalidArguments(f"{said!r} is no message", hint="messages of emonk.messages, or role and content")

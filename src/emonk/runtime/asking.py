@@ -1,0 +1,148 @@
+"""Asks whoever can be asked: a model with its retries, then the next one, and rules alone when no model is left."""
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from emonk.errors import CircuitOpen, ConfigError, EmonkError, InfraError
+from emonk.events import Interrupted, StepFailed
+from emonk.messages import Message
+from emonk.models.offline import UNREACHABLE, OfflineModel
+from emonk.models.protocol import ModelRequest
+from emonk.records import RiskLevel
+from emonk.runtime.ask import PricedResponse, StreamBroken, ask
+from emonk.runtime.candidates import Candidate
+from emonk.runtime.ending import Ending, TurnEnded
+from emonk.runtime.progress import Emit
+from emonk.runtime.setup import Setup
+
+_log = logging.getLogger("emonk.runtime")
+
+
+class Postponed(InfraError):
+    """No model can be called, and the message waits for one; its turn goes on when one is back."""
+
+    default_code = "postponed"
+
+
+class Asker:
+    """Asks on behalf of one turn.
+
+    Attributes:
+        error: why no model could be called; the turn goes on by rules, with the tools that only read. Else None.
+    """
+
+    def __init__(
+        self,
+        setup: Setup,
+        *,
+        deadline: float,
+        emit: Emit,
+        watched: bool,
+        background: bool,
+        patient: bool,
+        note: Callable[[StepFailed], None],
+    ) -> None:
+        """Ask for a turn.
+
+        Args:
+            setup: the agent with its models and tools.
+            deadline: of the turn, on the clock's `monotonic()`.
+            emit: shows deltas to whoever watches.
+            watched: somebody does.
+            background: nobody waits for the reply.
+            patient: the message waits for a model rather than be answered by rules.
+            note: takes the failed call of a model for the log.
+        """
+        self._setup = setup
+        self._deadline = deadline
+        self._emit = emit
+        self._watched = watched
+        self._background = background
+        self._patient = patient
+        self._note = note
+        self._rules = OfflineModel(UNREACHABLE)
+        self.error: InfraError | None = None
+
+    async def ask(self, messages: Sequence[Message], *, escalated: bool) -> PricedResponse:
+        """The next answer.
+
+        Raises:
+            TurnEnded: it broke off while it was shown, or a human must act.
+            Postponed: no model can be called and the message is patient.
+        """
+        if self.error is None:
+            answer = await self._ask_models(messages, escalated=escalated)
+            if answer is not None:
+                return answer
+        return await self._ask_rules(messages)
+
+    async def _ask_models(self, messages: Sequence[Message], *, escalated: bool) -> PricedResponse | None:
+        """The answer of the first model that gives one; None when none does."""
+        request = ModelRequest(messages, tuple(self._setup.tools.values()), self._setup.instructions)
+        failed: list[tuple[Candidate, InfraError]] = []
+        for candidate in self._setup.candidates.available(escalated=escalated):
+            try:
+                return await candidate.guard.call(
+                    ask,
+                    candidate.model,
+                    request,
+                    self._emit,
+                    streaming=self._watched,
+                    deadline=self._deadline,
+                    background=self._background,
+                )
+            except StreamBroken as broken:
+                event = Interrupted(text=broken.text, code=broken.code, message=broken.message)
+                text = f"The answer broke off: {broken}"
+                raise TurnEnded(Ending("failed", text, "interrupted", (event,))) from broken
+            except ConfigError as error:
+                self._alert(candidate, error)
+                event = _failed(candidate, error)
+                raise TurnEnded(
+                    Ending("failed", could_not(candidate.model.spec, error), error.code, (event,))
+                ) from error
+            except InfraError as error:
+                failed.append((candidate, error))
+                _log.warning("%s could not answer: %s", candidate.model.spec, error)
+        self._give_up(failed)
+        return None
+
+    def _give_up(self, failed: Sequence[tuple[Candidate, InfraError]]) -> None:
+        """From here on the turn goes by rules.
+
+        Raises:
+            Postponed: it rather waits.
+        """
+        wait = self._setup.candidates.wait()
+        self.error = failed[-1][1] if failed else self._unavailable(wait)
+        if self._patient:
+            raise Postponed(
+                f"the session waits for a language model: {self.error.message}",
+                hint="its messages are kept, and answered in their order when one is back",
+                retry_after=wait,
+            )
+        for candidate, error in failed:
+            self._note(_failed(candidate, error))
+
+    async def _ask_rules(self, messages: Sequence[Message]) -> PricedResponse:
+        tools = tuple(tool for tool in self._setup.tools.values() if tool.risk is RiskLevel.LOW and tool.idempotent)
+        return await ask(self._rules, ModelRequest(messages, tools), self._emit, streaming=False)
+
+    def _alert(self, candidate: Candidate, error: ConfigError) -> None:
+        if error.code != "context_overflow":  # the conversation's matter, not the administrator's
+            spec = candidate.model.spec
+            self._setup.alert(f"{error.code} {spec}", "critical", could_not(spec, error))
+
+    def _unavailable(self, wait: float) -> CircuitOpen:
+        until = datetime.fromtimestamp(self._setup.clock.time() + wait, UTC)
+        return CircuitOpen(f"unavailable until {until:%H:%M:%S} UTC", retry_after=wait)
+
+
+def could_not(spec: str, error: EmonkError) -> str:
+    """Says that a model did not answer, and why."""
+    return f"{spec} could not answer: {error}"
+
+
+def _failed(candidate: Candidate, error: EmonkError) -> StepFailed:
+    return StepFailed(model=candidate.model.spec, code=error.code, message=error.message)

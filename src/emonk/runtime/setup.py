@@ -1,0 +1,30 @@
+"""What all turns of an agent have in common."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from emonk.clock import Clock
+from emonk.observe.alerts import Alert, Alerts, Level, raise_alert
+from emonk.resilience.guards import Guards
+from emonk.runtime.candidates import Candidates
+from emonk.runtime.limits import Limits
+from emonk.skills.protocol import Runnable
+
+
+class Setup(msgspec.Struct, frozen=True):
+    """An agent, as its turns need it."""
+
+    agent: str
+    instructions: str
+    candidates: Candidates
+    tools: Mapping[str, Runnable]
+    limits: Limits
+    clock: Clock
+    guards: Guards
+    alerts: Alerts | None = None
+
+    def alert(self, cause: str, level: Level, message: str, trace_id: str = "") -> None:
+        """Tell people what only they can mend; the process's `Alerts` do it where the agent has none."""
+        alert = Alert(cause, level, message, trace_id, self.agent)
+        (self.alerts.raise_alert if self.alerts else raise_alert)(alert)
