@@ -79,7 +79,8 @@ def test_a_damaged_answer_is_one_of_our_errors(provider: str, data: st.DataObjec
 def test_no_answer_takes_long_to_read(provider: str, text: str) -> None:
     raw = (text * (256 * 1024 // len(text))).encode()
     began = time.process_time()
-    for body in (raw, json.dumps({"error": raw.decode()}).encode()):
+    told = [{"error": raw.decode()}, {"error": {"message": raw.decode(), "code": 429}}]
+    for body in (raw, *(json.dumps(each).encode() for each in told)):
         for status in (200, 400, 429):
             sane(READERS[provider](status, {}, body, model="m"))
     assert time.process_time() - began < 1.0

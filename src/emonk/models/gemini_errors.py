@@ -15,6 +15,7 @@ from emonk.errors import (
     RateLimited,
     Unavailable,
 )
+from emonk.models.error_body import one_line
 from emonk.models.fields import as_count, as_list, as_object, as_text
 from emonk.models.http import retry_after, status_failure
 from emonk.models.waits import HOURS
@@ -58,7 +59,7 @@ def read_status(error: Any) -> Status:
 
 def failure(status: int, rpc: Status, *, model: str, wait: float | None = None) -> InfraError | ConfigError:
     """The error that a status and its details stand for; `wait` is the `Retry-After` header in seconds."""
-    said = " ".join(rpc.message.split()) or f"HTTP {status}"
+    said = one_line(rpc.message) or f"HTTP {status}"
     message = f"Gemini ({model}): {said}"
     waits = [seconds for seconds in (wait, _retry_delay(rpc)) if seconds is not None]
     wait = max(waits, default=None)
