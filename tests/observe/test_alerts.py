@@ -237,6 +237,7 @@ def test_closing_gives_up_after_its_time_and_leaves_no_task(caplog: pytest.LogCa
         for number in range(3):
             alerts.raise_alert(alert(str(number)))
         await alerts.aclose(within=0.05)
+        await alerts.aclose()
         assert asyncio.all_tasks() == {asyncio.current_task()}
         assert alerts.raise_alert(alert("later"))
 
@@ -320,6 +321,52 @@ def test_threads_may_alert_and_alerts_from_before_the_loop_arrive_too() -> None:
 
     asyncio.run(main())
     assert sorted(told) == ["before", "inside", *(f"thread {n}" for n in range(5))]
+
+
+def test_a_loop_that_ended_before_all_was_brought_does_not_keep_it() -> None:
+    told: list[str] = []
+
+    async def take(each: Alert) -> None:
+        if each.cause == "first" and not told:
+            told.append("interrupted")
+            await asyncio.Event().wait()
+        told.append(each.cause)
+
+    alerts = Alerts([take], clock=ManualClock())
+
+    async def begin() -> None:
+        alerts.raise_alert(alert("first"))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    asyncio.run(begin())
+    asyncio.run(alerts.aclose())
+    assert told == ["interrupted", "first"]
+
+
+def test_closing_does_not_touch_what_another_loop_brings() -> None:
+    told: list[str] = []
+    entered, leave = threading.Event(), threading.Event()
+
+    async def take(each: Alert) -> None:
+        entered.set()
+        await asyncio.to_thread(leave.wait)
+        told.append(each.cause)
+
+    alerts = Alerts([take])
+
+    async def elsewhere() -> None:
+        alerts.raise_alert(alert("first"))
+        while not told:
+            await asyncio.to_thread(leave.wait)
+
+    thread = threading.Thread(target=lambda: asyncio.run(elsewhere()))
+    thread.start()
+    entered.wait()
+    asyncio.run(alerts.aclose(within=0.05))
+    leave.set()
+    thread.join()
+    assert told == ["first"]
 
 
 @pytest.mark.parametrize(

@@ -68,8 +68,9 @@ class Courier:
             if task is not None and not task.done():
                 task.cancel()
                 await asyncio.wait({task})
-            if self._waiting:
+            if self._waiting and not self._running():
                 _log.warning("%s: %d alerts are in this log only", self._name, len(self._waiting))
+                self._waiting.clear()
 
     def _wake(self) -> None:
         """Start the task in the loop of this thread, else in the one it last ran in; without any it has to wait."""
@@ -86,13 +87,18 @@ class Courier:
         """The task that empties the queue: a new one in the running loop, unless there is one or nothing to do."""
         loop = asyncio.get_running_loop()
         with self._lock:
-            if self._task is None or self._task.done():
+            if not self._running():
                 if not self._waiting:
                     return None
                 self._loop = loop
                 # In a context of its own: it outlives the work that raised the alert.
                 self._task = loop.create_task(self._run(), context=contextvars.Context())
             return self._task if self._loop is loop else None
+
+    def _running(self) -> bool:
+        """Whether the task is there and will go on."""
+        ended = self._loop is None or self._loop.is_closed() or self._task is None or self._task.done()
+        return not ended
 
     async def _run(self) -> None:
         while (alert := self._next()) is not None:
