@@ -120,7 +120,10 @@ def run(main: Callable[[SimClock], Coroutine[Any, Any, T]]) -> T:
 
     Raises:
         Deadlock: it waits for something that never comes. Its tasks have been cancelled.
+        RuntimeError: another event loop is running in this thread.
     """
+    if _loop_is_running():
+        raise RuntimeError("an event loop is running in this thread: run the virtual one elsewhere")
     loop = VirtualLoop()
     try:
         return loop.run_until_complete(main(SimClock(loop)))
@@ -132,6 +135,14 @@ def waiting(tasks: "set[asyncio.Task[Any]] | Sequence[asyncio.Task[Any]]") -> st
     """Where each of these tasks is, in words."""
     lines = [f"{task.get_name()} in {_place(task)}" for task in tasks if not task.done()]
     return "; ".join(sorted(lines)) or "nobody"
+
+
+def _loop_is_running() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 class _Selector:

@@ -1,0 +1,156 @@
+"""`emonk sim`: an agent's real turn code in a world that fails."""
+
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from emonk.cli.tenants import SHIPPED, agent_file, load_agent
+from emonk.cli.terminal import say, visible
+from emonk.cli.trouble import FAILED, INTERRUPTED
+
+if TYPE_CHECKING:
+    from emonk.agent import Agent
+    from emonk.testing.simulator.run import Outcome, Report
+
+SEEDS = 100
+SILENT_SECONDS = 1.0
+PACE_SECONDS = 0.2
+
+
+def sim(
+    agent: Annotated[str, typer.Option("--agent", help="A shipped agent, or the path of an agent.yaml or its folder.")],
+    seeds: Annotated[
+        int | None, typer.Option("--seeds", help=f"How many: {SEEDS}, or one with --seed.", min=1, max=10_000_000)
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="The first one; alone, its whole run is shown.", min=0)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> int:
+    """Run an agent's turns against models and tools that fail, and check that its promises hold.
+
+    Neither its model nor its tools' own code nor its store is used. What happens follows from the seed: one that breaks
+    an invariant breaks it again. Exit code 1 when one was broken.
+    """
+    from emonk.testing.simulator.run import Report  # noqa: PLC0415  help is shown without it
+
+    loaded = load_agent(agent)
+    report, progress = Report(), _Progress(seeds or SEEDS)
+
+    def seen(outcome: "Outcome") -> None:
+        report.add(outcome)
+        progress.show(report.seeds)
+
+    if seed is not None and seeds is None:
+        return _show(loaded, seed, as_json=as_json)
+    interrupted = False
+    try:
+        _run(agent, loaded, seed or 0, seeds or SEEDS, seen)
+    except KeyboardInterrupt:
+        interrupted = True
+    progress.end()
+    say(_json(report) if as_json else _text(agent, report))
+    if report.broken:
+        return FAILED
+    return INTERRUPTED if interrupted else 0
+
+
+def _run(name: str, agent: "Agent", first: int, count: int, seen: "Callable[[Outcome], object]") -> None:
+    """The first one here, so that an agent that cannot start says so; the others in processes if they are many."""
+    from emonk.testing.simulator.processes import WORTH_IT, cores, spread  # noqa: PLC0415 - as above
+    from emonk.testing.simulator.run import try_seed  # noqa: PLC0415 - as above
+
+    seen(try_seed(agent, first))
+    if count <= WORTH_IT or cores() == 1:
+        for seed in range(first + 1, first + count):
+            seen(try_seed(agent, seed))
+        return
+    import asyncio  # noqa: PLC0415 - as above
+
+    with ExitStack() as stack:
+        asyncio.run(spread(_file(name, stack), first + 1, count - 1, seen))
+
+
+def _file(name: str, stack: ExitStack) -> Path:
+    package = SHIPPED.get(name)
+    if package is not None:
+        return stack.enter_context(as_file(files(package) / "agent.yaml"))
+    return agent_file(name) or Path(name)
+
+
+def _show(agent: "Agent", seed: int, *, as_json: bool) -> int:
+    """One run, whole."""
+    from emonk.testing.simulator.run import Report, judge, replay  # noqa: PLC0415 - as above
+
+    history = replay(agent, seed)
+    outcome = judge(history)
+    report = Report([outcome])
+    if as_json:
+        say(_json(report))
+        return FAILED if report.broken else 0
+    lines = ["the schedule", *(f"  {line}" for line in history.schedule.lines())]
+    lines += ["what happened", *(f"  {line}" for line in history.lines())]
+    if outcome.broken is not None:
+        lines += [f"broken: {outcome.broken.invariant}", *(f"  {line}" for line in outcome.broken.evidence)]
+    say(visible("\n".join([*lines, *report.totals()])))
+    return FAILED if report.broken else 0
+
+
+def _text(name: str, report: "Report") -> str:
+    lines = list(report.lines())
+    if report.broken:
+        lines.append(f"all that happened: emonk sim --agent {name} --seed {report.broken[0].seed}")
+    return visible("\n".join(lines))
+
+
+def _json(report: "Report") -> str:
+    import msgspec  # noqa: PLC0415 - as above
+
+    whole = {
+        "seeds": report.seeds,
+        "messages": report.messages,
+        "requests": report.requests,
+        "virtual_seconds": round(report.seconds, 3),
+        "replies": dict(sorted(report.replies.items())),
+        "broken": [
+            {
+                "seed": outcome.seed,
+                "invariant": outcome.broken.invariant,
+                "evidence": outcome.broken.evidence,
+                "schedule": outcome.schedule,
+                "log": outcome.log,
+            }
+            for outcome in report.broken
+            if outcome.broken is not None
+        ],
+    }
+    return msgspec.json.encode(whole).decode()
+
+
+class _Progress:
+    """How far it is, on a terminal, once it has taken longer than a second."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._next = time.monotonic() + SILENT_SECONDS
+        self._shown = False
+
+    def show(self, done: int) -> None:
+        now = time.monotonic()
+        if now >= self._next and sys.stderr.isatty():
+            sys.stderr.write(f"\r{done} of {self._count} seeds")
+            sys.stderr.flush()
+            self._next = now + PACE_SECONDS
+            self._shown = True
+
+    def end(self) -> None:
+        """Leave the line empty."""
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()

@@ -1,0 +1,75 @@
+"""Arguments for a tool, made from its JSON schema: such as fit, and such as do not."""
+
+from random import Random
+from typing import Any, cast
+
+Schema = dict[str, Any]
+
+_WORDS = ("Paris", "Rome", "draft", "notes.txt", "a few words", "Zürich", "")
+_TIME = "2026-01-02T03:04:05Z"
+
+
+def fitting(schema: Schema, random: Random) -> dict[str, Any]:
+    """Arguments that the schema allows; what is optional is there or not."""
+    required = schema.get("required", ())
+    properties: dict[str, Schema] = schema.get("properties", {})
+    return {name: value(each, random) for name, each in properties.items() if name in required or random.random() < 0.5}
+
+
+def misfitting(schema: Schema, random: Random) -> dict[str, Any]:
+    """Arguments that any tool refuses: one more than there are, and perhaps one missing or of a wrong type."""
+    arguments = fitting(schema, random)
+    if arguments:
+        name = random.choice(sorted(arguments))
+        if random.random() < 0.5:
+            del arguments[name]
+        else:
+            arguments[name] = {"unexpected": [None]}
+    return arguments | {"no_such_parameter": True}
+
+
+def value(schema: Schema, random: Random) -> Any:
+    """A value that the schema allows."""
+    if "enum" in schema:
+        return random.choice(list(schema["enum"]))
+    if "anyOf" in schema:
+        return value(random.choice(list(schema["anyOf"])), random)
+    match schema.get("type"):
+        case "object":
+            return _object(schema, random)
+        case "array":
+            least, most = schema.get("minItems", 0), schema.get("maxItems", 3)
+            count = random.randint(least, max(least, min(most, least + 2)))
+            return [value(schema.get("items", {}), random) for _ in range(count)]
+        case "integer":
+            return _number(schema, random, whole=True)
+        case "number":
+            return _number(schema, random, whole=False)
+        case "boolean":
+            return random.random() < 0.5
+        case "null":
+            return None
+        case _:
+            return _string(schema, random)
+
+
+def _object(schema: Schema, random: Random) -> dict[str, Any]:
+    made = fitting(schema, random)
+    more = schema.get("additionalProperties")
+    if isinstance(more, dict) and not made:
+        made["key"] = value(cast("Schema", more), random)
+    return made
+
+
+def _number(schema: Schema, random: Random, *, whole: bool) -> int | float:
+    most = schema.get("maximum", schema.get("minimum", 0) + 9)
+    least = schema.get("minimum", min(0, most - 9))
+    return random.randint(int(least), int(most)) if whole else round(random.uniform(least, most), 3)
+
+
+def _string(schema: Schema, random: Random) -> str:
+    if schema.get("format") == "date-time":
+        return _TIME
+    text = random.choice(_WORDS)
+    least, most = schema.get("minLength", 0), schema.get("maxLength", 1000)
+    return text.ljust(least, "x")[: max(most, least)]

@@ -1,0 +1,170 @@
+"""One instance of the agent under test: its real code, on a simulated model, simulated tools and a store in memory."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack, aclosing
+from random import Random
+from typing import Self
+
+from emonk.agent import Agent
+from emonk.agent.models import spec_of
+from emonk.errors import EmonkError
+from emonk.events import InboxItem
+from emonk.models.protocol import Model
+from emonk.observe.alerts import Alerts
+from emonk.observe.trace import trace_context
+from emonk.records import Owner, Reply, SessionKey
+from emonk.resilience.guards import Guards
+from emonk.resilience.section import ResilienceSection
+from emonk.runtime.progress import TurnReplied
+from emonk.skills.protocol import Runnable
+from emonk.store.protocol import Accepted, Claimed, Store
+from emonk.testing.memory_store import MemoryDatabase, MemoryStore
+from emonk.testing.simulator import history
+from emonk.testing.simulator.remote import SimulatedModel
+from emonk.testing.simulator.scene import Scene, trace_of
+from emonk.testing.simulator.schedule import Said
+from emonk.testing.simulator.tools import SimulatedTool
+from emonk.turns import Pump
+
+Wrap = Callable[[Model], Model]
+
+
+class SimulatedAgent(Agent):
+    """A user's agent with everything around it replaced. What `start` makes is made anew for each of these."""
+
+    @classmethod
+    def of(cls, agent: Agent) -> Self:
+        """A copy of an agent that was not started."""
+        made = cls.__new__(cls)
+        vars(made).update(vars(agent))
+        return made
+
+    def put(self, *, model: Callable[[str], Model], tools: Sequence[Runnable], store: Store, scene: Scene) -> None:
+        """Replace what reaches the outside, and what measures time or takes its chance."""
+        clock = scene.clock
+        section: ResilienceSection = vars(self.guards)["_section"]
+        jitter = Random(f"{scene.schedule.seed} jitter")  # noqa: S311 - it is to be repeatable
+        self.tools = tuple(tools)
+        self.guards = Guards(section, clock=clock, random=jitter.random)
+        self._models = {role: model(spec_of(one)) for role, one in self._models.items()}
+        self._given_store = store
+        self._alerts = Alerts(clock=clock)
+        self._clock = clock
+
+    @property
+    def turn_seconds(self) -> float:
+        """What a turn may take."""
+        return self._limits.seconds
+
+
+class Instance:
+    """An agent, its pump if it has one, and the users that talk to it."""
+
+    def __init__(self, agent: Agent, number: int, scene: Scene, database: MemoryDatabase, wrap: Wrap) -> None:
+        self.number = number
+        self._scene = scene
+        self._open = AsyncExitStack()
+        self.agent = SimulatedAgent.of(agent)
+        self.agent.put(
+            model=lambda spec: wrap(SimulatedModel(spec, scene, number)),
+            tools=[SimulatedTool(tool, scene, number) for tool in agent.tools],
+            store=_WatchedStore(database, scene, number),
+            scene=scene,
+        )
+
+    async def start(self) -> None:
+        """Start the agent as a process would."""
+        await self._open.enter_async_context(self.agent)
+        if self._scene.schedule.pump:
+            await self._open.enter_async_context(Pump([self.agent], clock=self._scene.clock))
+
+    async def stop(self) -> None:
+        """Stop it in order."""
+        await self._open.aclose()
+
+    async def converse(self, said: Said) -> None:
+        """Say something, and wait for the reply as long as that user does."""
+        with trace_context(trace_of(said)):
+            self._scene.add(history.Said(self._where(said)))
+            if said.patient:
+                await self._enqueue(said)
+                return
+            asking = asyncio.create_task(self._ask(said))
+        if said.leave:
+            await asyncio.wait({asking}, timeout=said.after)
+            if said.leave == "cancels" and not asking.done():
+                ended = await self.agent.cancel(said.session)
+                self._scene.add(history.Happened(self._where(said), what=f"cancels the turn: {ended}"))
+            elif not asking.done():
+                self._scene.add(history.Happened(self._where(said), what="goes away"))
+                asking.cancel()
+        try:
+            await asyncio.wait({asking})
+        finally:
+            asking.cancel()
+
+    async def resume(self, session: SessionKey) -> None:
+        """Take up what others left."""
+        try:
+            await self.agent.resume(session.session_id)
+        except EmonkError as error:
+            self._scene.add(history.Happened(self._scene.where(instance=self.number), what=f"cannot resume: {error}"))
+
+    async def _enqueue(self, said: Said) -> None:
+        accepted = await self.agent.enqueue(
+            said.text, session_id=said.session, user_id=said.user, message_id=said.message_id
+        )
+        self._scene.add(history.Enqueued(self._where(said), accepted=accepted))
+
+    async def _ask(self, said: Said) -> None:
+        try:
+            reply = await (self._watch(said) if said.streaming else self._process(said))
+        except asyncio.CancelledError:
+            self._scene.add(history.Refused(self._where(said), error=""))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it goes into the record
+            self._scene.add(history.Refused(self._where(said), error=f"{type(error).__name__}: {error}"))
+        else:
+            self._scene.add(history.Answered(self._where(said), reply=reply))
+
+    async def _process(self, said: Said) -> Reply:
+        return await self.agent.process_message(
+            said.text, session_id=said.session, user_id=said.user, message_id=said.message_id
+        )
+
+    async def _watch(self, said: Said) -> Reply:
+        events = self.agent.stream(said.text, session_id=said.session, user_id=said.user, message_id=said.message_id)
+        async with aclosing(events):
+            async for event in events:
+                if isinstance(event, TurnReplied):
+                    return event.reply
+        raise AssertionError("the stream ended without its reply")
+
+    def _where(self, said: Said) -> history.Where:
+        return self._scene.where(said, self.number)
+
+
+class _WatchedStore(MemoryStore):
+    """Writes down who gets which turn."""
+
+    def __init__(self, database: MemoryDatabase, scene: Scene, instance: int) -> None:
+        super().__init__(database)
+        self._scene = scene
+        self._instance = instance
+
+    async def accept(self, item: InboxItem, *, owner: Owner | None = None) -> Accepted:
+        accepted = await super().accept(item, owner=owner)
+        self._granted_to(accepted.claimed)
+        return accepted
+
+    async def claim(self, session: SessionKey, owner: Owner) -> Claimed | None:
+        claimed = await super().claim(session, owner)
+        self._granted_to(claimed)
+        return claimed
+
+    def _granted_to(self, claimed: Claimed | None) -> None:
+        if claimed is None:
+            return
+        item = claimed.item
+        where = history.Where(self._scene.now(), item.session.session_id, item.message_id, self._instance)
+        self._scene.add(history.Granted(where, fence=claimed.lease.fence, resumed=claimed.resumed))

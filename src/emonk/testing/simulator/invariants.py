@@ -1,0 +1,96 @@
+"""What must hold after every run, whatever went wrong in it. Each check tells what breaks it, or nothing."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import msgspec
+
+from emonk.testing.simulator import acts, requests, sessions
+from emonk.testing.simulator.history import Came, Granted, History, Noted, Sent, ToolBegan, ToolLeft
+
+Invariant = Callable[[History], Iterable[str]]
+"""Gives the evidence that it is broken, in lines; its name is the function's."""
+
+_GRACE = 5.0
+
+
+class Broken(msgspec.Struct, frozen=True):
+    """An invariant that did not hold, and how that is seen."""
+
+    invariant: str
+    evidence: tuple[str, ...]
+
+
+def nothing_hangs(history: History) -> Iterator[str]:
+    """Everything comes to rest."""
+    if history.stuck:
+        yield history.stuck
+    elif history.ended is None or not history.ended.settled:
+        yield "hours after the last event, something is still unfinished"
+
+
+def nothing_is_left_over(history: History) -> Iterator[str]:
+    """No task, no lease, no permit and no place in a queue outlives its turn."""
+    if history.ended is not None:
+        yield from history.ended.leftovers
+        yield from (f"the lease of session {session} is held" for session in history.ended.leases)
+
+
+def no_exception_is_dropped(history: History) -> Iterator[str]:
+    """Every exception of a task or a callback is somebody's."""
+    yield from (noted.line() for noted in history.of(Noted) if noted.level == "unhandled")
+
+
+def turns_keep_their_limit(history: History) -> Iterator[str]:
+    """A turn does nothing more once its time is over."""
+    begun: dict[tuple[int, str], Granted] = {}
+    for record in history.records:
+        key = (record.where.instance, record.message_id)
+        match record:
+            case Granted():
+                begun[key] = record
+            case Sent() | Came() | ToolBegan() | ToolLeft():
+                granted = begun.get(key)
+                if granted and record.at > granted.at + history.limit + _GRACE:
+                    yield f"a turn may take {history.limit:g} s"
+                    yield granted.line()
+                    yield record.line()
+                    return
+            case _:
+                continue
+
+
+INVARIANTS: tuple[Invariant, ...] = (
+    acts.no_call_acts_twice,
+    acts.no_unknown_outcome_is_retried,
+    acts.nothing_above_low_risk_runs,
+    requests.requests_are_valid,
+    requests.gemini_takes_every_request,
+    requests.no_retry_before_the_hint,
+    requests.no_retry_after_a_final_error,
+    requests.no_retry_after_output_began,
+    sessions.every_message_gets_its_reply,
+    sessions.nothing_acknowledged_is_lost,
+    sessions.replies_are_typed,
+    sessions.repetitions_get_the_same_reply,
+    sessions.the_log_is_well_formed,
+    sessions.sessions_keep_their_order,
+    turns_keep_their_limit,
+    nothing_hangs,
+    nothing_is_left_over,
+    no_exception_is_dropped,
+)
+"""The gravest first: the first that is broken is the one that is reported."""
+
+
+def first_broken(history: History, invariants: Sequence[Invariant] = INVARIANTS) -> Broken | None:
+    """The first invariant that a run breaks."""
+    for invariant in invariants:
+        evidence = tuple(invariant(history))
+        if evidence:
+            return Broken(name_of(invariant), evidence)
+    return None
+
+
+def name_of(invariant: Invariant) -> str:
+    """The invariant in words."""
+    return getattr(invariant, "__name__", repr(invariant)).replace("_", " ")

@@ -1,0 +1,181 @@
+"""One run of a schedule: instances of an agent on one store, their users, and a world that fails."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from random import Random
+from typing import Any
+
+from emonk.agent import Agent
+from emonk.testing.memory_store import MemoryDatabase
+from emonk.testing.simulator.history import Ended, Happened, History, Kept, Noted, Where
+from emonk.testing.simulator.instance import Instance, SimulatedAgent, Wrap
+from emonk.testing.simulator.scene import Scene
+from emonk.testing.simulator.schedule import Jump, Outage, Said, Schedule
+from emonk.testing.virtual_loop import Deadlock, SimClock, run, waiting
+
+PATIENCE = 1.5 * 3600.0
+"""Virtual seconds that everything gets to come to rest once the last event has happened: a used-up quota takes one."""
+
+REST = 90.0
+"""Virtual seconds of quiet before what is still there counts as left over: more than any poll or renewal."""
+
+Leftovers = Callable[[Agent], Iterable[str]]
+
+
+def places_taken(agent: Agent) -> Iterator[str]:
+    """Calls that a guard still counts as running or waiting."""
+    for status in agent.guards.status():
+        if status.running or status.waiting:
+            yield f"{status.name}: {status.running} calls run and {status.waiting} wait"
+
+
+LEFTOVERS: list[Leftovers] = [places_taken]
+"""Each tells what an agent at rest still holds: permits, places in a queue, connections. Nothing is as it should be."""
+
+
+def live(agent: Agent, schedule: Schedule, *, wrap: Wrap = lambda model: model) -> History:
+    """Run a schedule on copies of an agent that was not started.
+
+    Args:
+        agent: its turn code is real; its model, tools, store and clock are replaced.
+        schedule: what happens.
+        wrap: puts something around each simulated model.
+
+    Raises:
+        ConfigError: the agent cannot start.
+    """
+    history = History(schedule=schedule, limit=SimulatedAgent.of(agent).turn_seconds, records=[])
+
+    async def main(clock: SimClock) -> None:
+        scene = Scene(schedule, clock, history.records)
+        world = _World(agent, scene, wrap)
+        asyncio.get_running_loop().set_exception_handler(world.unhandled)
+        try:
+            history.ended = await world.run()
+        finally:
+            history.seconds = scene.now()
+
+    state = random.getstate()
+    random.seed(schedule.seed)  # what takes its chance from there takes the same one in each replay
+    try:
+        with _logged(history):
+            run(main)
+    except Deadlock as error:
+        history.stuck = str(error)
+    finally:
+        random.setstate(state)
+    return history
+
+
+class _World:
+    """Everything of one run."""
+
+    def __init__(self, agent: Agent, scene: Scene, wrap: Wrap) -> None:
+        pace = Random(f"{scene.schedule.seed} store")  # noqa: S311 - repeatable
+        self._scene = scene
+        self._database = MemoryDatabase(scene.clock, latency=lambda: pace.uniform(0.0005, 0.01))
+        self._instances = [
+            Instance(agent, number, scene, self._database, wrap) for number in range(scene.schedule.instances)
+        ]
+        self._users: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> Ended:
+        """From the start of the first instance to the end of the last one."""
+        for instance in self._instances:
+            await instance.start()
+        before = asyncio.all_tasks()
+        await self._play()
+        settled = await self._settle()
+        await self._scene.clock.sleep(REST)
+        leftovers = [f"at rest: {waiting([task])}" for task in _sorted(asyncio.all_tasks() - before)]
+        leftovers += [f"at rest: {held}" for each in self._instances for look in LEFTOVERS for held in look(each.agent)]
+        leases = [one.key.session_id for one in self._database.sessions.values() if one.owner is not None]
+        for instance in self._instances:
+            await instance.stop()
+        await self._scene.clock.sleep(1.0)
+        here = asyncio.current_task()
+        leftovers += [f"after the stop: {waiting([task])}" for task in _sorted(asyncio.all_tasks()) if task is not here]
+        return self._ended(leases, leftovers, settled=settled)
+
+    def unhandled(self, _loop: object, context: dict[str, Any]) -> None:
+        """An exception that nobody took."""
+        self._scene.add(
+            Noted(self._scene.where(), level="unhandled", text=f"{context['message']}: {context.get('exception')!r}")
+        )
+
+    async def _play(self) -> None:
+        for event in self._scene.schedule.events:
+            await self._scene.clock.sleep(event.at - self._scene.now())
+            match event:
+                case Said():
+                    instance = self._instances[event.instance]
+                    self._users.add(asyncio.create_task(instance.converse(event)))
+                case Jump(seconds=seconds):
+                    self._scene.clock.jump(seconds)
+                    self._scene.add(Happened(self._scene.where(), what=str(event)))
+                case Outage():
+                    self._scene.add(Happened(self._scene.where(), what=str(event)))
+
+    async def _settle(self) -> bool:
+        """Wait until nothing is unfinished; what nobody waits for is taken up, as a pump or the next start would."""
+        until, nap = self._scene.now() + PATIENCE, 5.0
+        while self._scene.now() < until:
+            await self._scene.clock.sleep(nap)
+            nap = min(1.5 * nap, 300.0)
+            done = all(user.done() for user in self._users)
+            if done and all(one.next is None for one in self._database.sessions.values()):
+                return True
+            if done:
+                first = self._instances[0]
+                for session in await first.agent.store.due(first.agent.name):
+                    await asyncio.wait({asyncio.create_task(first.resume(session))}, timeout=PATIENCE)
+        for user in _sorted(self._users):
+            user.cancel()
+        await self._scene.clock.sleep(1.0)
+        return False
+
+    def _ended(self, leases: list[str], leftovers: list[str], *, settled: bool) -> Ended:
+        sessions = self._database.sessions.values()
+        items = sorted((item.order, one.key, item) for one in sessions for item in one.items.values())
+        return Ended(
+            kept=[Kept(key.session_id, item.item.message_id, item.reply) for _, key, item in items],
+            logs={one.key: tuple(one.log) for one in sessions},
+            leases=leases,
+            leftovers=leftovers,
+            settled=settled,
+        )
+
+
+def _sorted(tasks: "set[asyncio.Task[Any]]") -> "list[asyncio.Task[Any]]":
+    return sorted(tasks, key=hash)
+
+
+class _LogHandler(logging.Handler):
+    """Takes emonk's own log lines into the history."""
+
+    def __init__(self, history: History) -> None:
+        super().__init__(logging.WARNING)
+        self._history = history
+
+    def emit(self, record: logging.LogRecord) -> None:
+        now = self._history.records[-1].where.at if self._history.records else 0.0
+        text = record.getMessage()
+        if record.exc_info and record.exc_info[0]:
+            text = f"{text} ({record.exc_info[0].__name__})"
+        self._history.records.append(Noted(Where(now), level=record.levelname.lower(), text=text))
+
+
+@contextmanager
+def _logged(history: History) -> Generator[None]:
+    """While the run lasts, what emonk logs belongs to it and to no terminal."""
+    logger, handler = logging.getLogger("emonk"), _LogHandler(history)
+    propagate, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate
