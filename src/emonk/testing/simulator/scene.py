@@ -7,6 +7,9 @@ from emonk.testing.simulator.history import Record, Where
 from emonk.testing.simulator.schedule import Outage, Said, Schedule
 from emonk.testing.virtual_loop import SimClock
 
+HEALED = 900.0
+"""Seconds after the last event from which on nothing goes wrong any more: what was accepted has to end then."""
+
 _NOBODY = Said(at=0.0, session="", user="", message_id="", text="")
 
 
@@ -20,6 +23,7 @@ class Scene:
         self._start = clock.monotonic()
         self._turns = {trace_of(said): said for said in reversed(schedule.messages)}
         self._outages = [event for event in schedule.events if isinstance(event, Outage)]
+        self._healed = max((event.at for event in schedule.events), default=0.0) + HEALED
         self._counted: Counter[tuple[str, str]] = Counter()
 
     def now(self) -> float:
@@ -49,7 +53,7 @@ class Scene:
         number = self._next(session, "model")
         now = self.now()
         everywhere = next((outage.fault for outage in self._outages if outage.at <= now < outage.until), None)
-        return everywhere or self.schedule.models.get(session, {}).get(number)
+        return everywhere or (self.schedule.models.get(session, {}).get(number) if now < self._healed else None)
 
     def next_run(self, session: str) -> int:
         """The number of the session's next run of a tool, from 1."""
