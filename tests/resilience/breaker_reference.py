@@ -163,7 +163,7 @@ class Reference:
         young = self._young()
         if len(young) >= self.numbers.min_calls and self._bad(young):
             self._forgive()
-            self._open(self.now)
+            self._open(self.now, exact=True)
 
     def _forgive(self) -> None:
         if self.spell.state == "closed" and self.now - self.closed_since >= self.numbers.window:
@@ -175,14 +175,17 @@ class Reference:
             return
         if self._bad(probes):
             self.doublings += 1
-            self._open(at)
+            self._open(at, exact=False)
         else:
             self.closed_since = at
             self.everything.clear()
             self._begin(Spell("closed", at))
 
-    def _open(self, at: float) -> None:
+    def _open(self, at: float, *, exact: bool) -> None:
         length = min(self.numbers.open_for * 2**self.doublings, self.numbers.max_open_for)
+        if exact:
+            self._begin(Spell("open", at, at + length))
+            return
         chance = self.chances[self.drawn % len(self.chances)]
         self.drawn += 1
         self._begin(Spell("open", at, at + length * (1 + self.numbers.jitter * chance)))

@@ -192,17 +192,22 @@ class TestOpen:
     def test_an_opening_within_a_window_lasts_as_long_as_the_last(self, clock: JumpingClock) -> None:
         assert asyncio.run(self.reopened(clock, after=59)) == 60.0
 
-    def test_jitter_is_up_to_a_tenth_longer_and_never_shorter(self, clock: JumpingClock) -> None:
-        async def length(chance: float, **settings: float) -> float:
+    def test_an_opening_anew_is_up_to_a_tenth_longer_and_never_shorter(self, clock: JumpingClock) -> None:
+        async def lengths(chance: float, **settings: float) -> tuple[float, float]:
             breaker = CircuitBreaker("gemini", clock=clock, random=lambda: chance, **settings)  # pyright: ignore[reportArgumentType]
             await use(breaker, *failures(10))
-            return breaker.wait()
+            first = breaker.wait()
+            await clock.advance(first)
+            await use(breaker, *failures(3))
+            return first, breaker.wait()
 
         async def check() -> None:
-            assert await length(0.0) == 30.0
-            assert await length(0.5) == pytest.approx(31.5)
-            assert 32.9 < await length(0.999) <= 33.0
-            assert await length(0.999, jitter=0) == 30.0
+            assert await lengths(0.0) == (30.0, 60.0)
+            assert await lengths(0.5) == (30.0, pytest.approx(63.0))
+            first, second = await lengths(0.999)
+            assert first == 30.0
+            assert 65.9 < second <= 66.0
+            assert await lengths(0.999, jitter=0) == (30.0, 60.0)
 
         run(check())
 

@@ -301,7 +301,7 @@ def test_a_file_overrides_what_it_names_and_nothing_else() -> None:
     assert section.policy("models").retries == 2
     assert section.policy("skills").first == 0
     assert section.policy("models").first == 1
-    assert section.places("models").at_once == 64
+    assert section.places("models").at_once == 256
 
 
 @pytest.mark.parametrize(

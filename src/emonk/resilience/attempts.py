@@ -125,6 +125,37 @@ async def attempts(
         raise
 
 
+async def attempts_after(
+    error: Exception,
+    call: Callable[[], Awaitable[T]],
+    policy: RetryPolicy,
+    *,
+    layer: RetryLayer,
+    may_retry: MayRetry,
+    on_retry: OnRetry | None,
+    until: float | None,
+    budget: RetryBudget,
+    clock: Clock,
+    random: Callable[[], float],
+    what: str,
+) -> T:
+    """The same loop, for who has made the first attempt within `layer` and noted it in `budget`; see `attempts`."""
+    run = _Run(
+        call,
+        policy,
+        may_retry=may_retry,
+        before_attempt=None,
+        on_retry=on_retry,
+        budget=budget,
+        clock=clock,
+        random=random,
+        what=what,
+        layer=layer,
+    )
+    run.until = until
+    return await run.go_on(error)
+
+
 class _Run(Generic[T]):
     """One call with all its attempts.
 
@@ -145,6 +176,7 @@ class _Run(Generic[T]):
         clock: Clock,
         random: Callable[[], float],
         what: str,
+        layer: RetryLayer | None = None,
     ) -> None:
         self._call = call
         self._policy = policy
@@ -155,7 +187,7 @@ class _Run(Generic[T]):
         self._clock = clock
         self._random = random
         self._what = what
-        self._layer = RetryLayer()
+        self._layer = layer or RetryLayer()
         self._number = 0
         self.last: Exception | None = None
         self.until: float | None = None
@@ -164,19 +196,26 @@ class _Run(Generic[T]):
         if self._budget is not None:
             self._budget.call()
         with self._layer:
-            for self._number in itertools.count(1):
+            return await self.go_on(None)
+
+    async def go_on(self, error: Exception | None) -> T:
+        """Make the first attempt and what follows, or only what follows the error that the first one ended with."""
+        for self._number in itertools.count(1):
+            if error is None:
                 try:
                     if self._before_attempt is not None:
                         await settled(self._before_attempt(self._number))
                     return await self._call()
-                except Exception as error:
-                    self.last = error
-                    wait = await self._wait_after(error)
-                    if isinstance(wait, str):
-                        note_attempts(error, self._number, wait)
-                        raise
-                await self._tell(self.last, wait)
-                await self._clock.sleep(wait)
+                except Exception as failed:  # noqa: BLE001 - raised below, unless there is another attempt
+                    error = failed
+            self.last = error
+            wait = await self._wait_after(error)
+            if isinstance(wait, str):
+                note_attempts(error, self._number, wait)
+                raise error
+            await self._tell(error, wait)
+            await self._clock.sleep(wait)
+            error = None
         raise AssertionError  # the loop has no end
 
     def out_of_time(self, error: DeadlineExceeded) -> None:

@@ -75,8 +75,8 @@ class CircuitBreaker:
             max_open_for: seconds that the doubling stops at.
             half_open_permits: how many calls decide.
             half_open_timeout: seconds that each of them has.
-            jitter: an opening lasts up to this share longer, never shorter, so that replicas do not come back together;
-                0 for exact times.
+            jitter: an opening after the first lasts up to this share longer, never shorter, so that replicas do not
+                come back together; 0 for exact times.
             clock: where the seconds come from; all but the texts and `at` of events go by its `monotonic()`.
             random: numbers from 0 to below 1.
 
@@ -236,11 +236,13 @@ class CircuitBreaker:
         return wait if now + wait >= free else nextafter(wait, inf)  # whoever sleeps that long must not come too early
 
     def _settle(self, permit: Permit, error: BaseException | None) -> None:
+        if error is None:
+            self._circuit.settle(permit, self._now(), failed=False)
+            return
         judged = verdict(error)
-        if judged is Verdict.COOL_DOWN and error is not None:
+        if judged is Verdict.COOL_DOWN:
             self.cool_down(hint_of(error) or 0.0)
-        counts = judged is Verdict.SUCCESS or judged is Verdict.FAILURE
-        self._circuit.settle(permit, self._now(), failed=judged is Verdict.FAILURE if counts else None)
+        self._circuit.settle(permit, self._now(), failed=True if judged is Verdict.FAILURE else None)
 
     def _refusal(self, now: float, wait: float) -> CircuitOpen:
         if now + wait <= self._cool_until:

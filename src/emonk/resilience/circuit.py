@@ -109,11 +109,12 @@ class Circuit:
         return self._probed if self.state is CircuitState.HALF_OPEN else self._window.tally(now)
 
     def open(self, now: float, reason: str, seconds: float | None = None) -> None:
-        """Open for so many seconds, or for as long as it is its turn, with jitter."""
+        """Open for so many seconds, or for as long as it is its turn: with jitter, unless it is for the first time."""
         if self.state is CircuitState.CLOSED and now - self._closed_at >= self._settings.window:
             self._period = self._settings.open_for
         if seconds is None:
-            seconds = self._period * (1 + self._settings.jitter * self._random())
+            again = self.state is CircuitState.HALF_OPEN
+            seconds = self._period * (1 + self._settings.jitter * self._random() if again else 1)
         self._open_until = now + seconds
         self._enter(CircuitState.OPEN, reason)
 

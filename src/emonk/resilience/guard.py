@@ -12,20 +12,20 @@
 import asyncio
 import random as chance
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from emonk.clock import SYSTEM_CLOCK, Clock
 from emonk.errors import CircuitOpen, DeadlineExceeded
-from emonk.resilience.attempts import OnRetry, RetryPolicy, attempts
+from emonk.resilience.attempts import OnRetry, RetryPolicy, attempts_after
 from emonk.resilience.breaker import CircuitBreaker
 from emonk.resilience.breaker_events import BreakerStatus
 from emonk.resilience.budget import RetryBudget
 from emonk.resilience.circuit import Permit
 from emonk.resilience.classify import retryable
 from emonk.resilience.deadline import within
+from emonk.resilience.layer import RetryLayer
 from emonk.resilience.limit import ConcurrencyLimit
 
 T = TypeVar("T")
@@ -49,6 +49,7 @@ class Guard:
         breaker: to be watched, opened or reset by hand.
         limit: who runs and who waits.
         budget: the retries that are left.
+        timeout: seconds for one attempt, None without limit.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class Guard:
         self.limit = limit
         self.budget = budget
         self._policy = policy
-        self._timeout = timeout
+        self.timeout = timeout
         self._slow_after = slow_after
         self._clock = clock
         self._random = random
@@ -121,18 +122,26 @@ class Guard:
             DeadlineExceeded: no time was left, or an attempt took longer than it may.
             Exception: the last attempt's own error.
         """
-        call = _Call(self, partial(fn, *args, **kwargs), deadline, background=background, repeatable=repeatable)
-        return await attempts(
-            call.attempt,
-            self._policy,
-            may_retry=call.may_retry,
-            on_retry=on_retry,
-            until=deadline,
-            budget=self.budget,
-            clock=self._clock,
-            random=self._random,
-            what=self.name,
-        )
+        call = _Call(self, fn, args, kwargs, deadline, background=background, repeatable=repeatable)
+        self.budget.call()
+        with RetryLayer() as layer:
+            try:
+                return await call.attempt()
+            except Exception as error:  # noqa: BLE001 - raised again, unless there is another attempt
+                failed = error
+            return await attempts_after(
+                failed,
+                call.attempt,
+                self._policy,
+                layer=layer,
+                may_retry=call.may_retry,
+                on_retry=on_retry,
+                until=deadline,
+                budget=self.budget,
+                clock=self._clock,
+                random=self._random,
+                what=self.name,
+            )
 
     def check_time(self, deadline: float | None) -> None:
         """Begin nothing that has no time left.
@@ -143,20 +152,15 @@ class Guard:
         if deadline is not None and self._clock.monotonic() >= deadline:
             raise DeadlineExceeded(f"no time is left to call {self.name}", final=True)
 
-    async def attempt(self, fn: Callable[[], Awaitable[T]], permit: Permit) -> T:
-        """One attempt with a permit of the breaker; for `call`."""
-        try:
-            if self._timeout is None:
-                result = await fn()
-            else:
-                result = await within(self._timeout, _awaited(fn), clock=self._clock, what=self.name)
-        except BaseException as error:
-            permit.done(self._judged(error, permit))
-            raise
-        permit.done(None)
-        return result
+    async def in_time(self, call: Awaitable[T]) -> T:
+        """One attempt within the time that it has.
 
-    def _judged(self, error: BaseException, permit: Permit) -> BaseException:
+        Raises:
+            DeadlineExceeded: it took longer, and was cancelled.
+        """
+        return await within(self.timeout, _awaited(call), clock=self._clock, what=self.name)
+
+    def judged(self, error: BaseException, permit: Permit) -> BaseException:
         """A call that is cut off says nothing of the dependency, unless it was slow by then."""
         ran = self._clock.monotonic() - permit.since
         if isinstance(error, asyncio.CancelledError) and ran >= self._slow_after:
@@ -167,12 +171,14 @@ class Guard:
 class _Call(Generic[T]):
     """One call with its attempts."""
 
-    __slots__ = ("_again", "_background", "_deadline", "_fn", "_guard", "_last")
+    __slots__ = ("_again", "_args", "_background", "_deadline", "_fn", "_guard", "_kwargs", "_last")
 
     def __init__(
         self,
         guard: Guard,
-        fn: Callable[[], Awaitable[T]],
+        fn: Callable[..., Awaitable[T]],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
         deadline: float | None,
         *,
         background: bool,
@@ -180,6 +186,8 @@ class _Call(Generic[T]):
     ) -> None:
         self._guard = guard
         self._fn = fn
+        self._args = args
+        self._kwargs = kwargs
         self._deadline = deadline
         self._background = background
         self._again = repeatable
@@ -188,13 +196,19 @@ class _Call(Generic[T]):
     async def attempt(self) -> T:
         guard = self._guard
         guard.check_time(self._deadline)
-        if guard.breaker.wait() > 0:
-            self._refuse()
-        await guard.limit.acquire(background=self._background, deadline=self._deadline)
+        if not guard.limit.take():
+            if guard.breaker.wait() > 0:
+                self._permit().done(asyncio.CancelledError())
+            await guard.limit.acquire(background=self._background, deadline=self._deadline)
         try:
             permit = self._permit()
-            self._again = self._again and not permit.probe
-            return await guard.attempt(self._fn, permit)
+            try:
+                result = await self._timed()
+            except BaseException as error:
+                permit.done(guard.judged(error, permit))
+                raise
+            permit.done()
+            return result
         finally:
             guard.limit.release()
 
@@ -202,15 +216,20 @@ class _Call(Generic[T]):
         self._last = error
         return self._again and retryable(error)
 
+    def _timed(self) -> Awaitable[T]:
+        guard = self._guard
+        call = self._fn(*self._args, **self._kwargs)
+        return call if guard.timeout is None else guard.in_time(call)
+
     def _permit(self) -> Permit:
+        """Leave of the breaker; when it refuses a retry, what went wrong is told and not that nothing more did."""
         try:
-            return self._guard.breaker.acquire()
+            permit = self._guard.breaker.acquire()
         except CircuitOpen as refusal:
             raise self._last or refusal from None
+        self._again = self._again and not permit.probe
+        return permit
 
-    def _refuse(self) -> None:
-        self._permit().done(asyncio.CancelledError())
 
-
-async def _awaited(fn: Callable[[], Awaitable[T]]) -> T:
-    return await fn()
+async def _awaited(call: Awaitable[T]) -> T:
+    return await call

@@ -66,13 +66,19 @@ class ConcurrencyLimit:
             number("deadline", deadline, least=float("-inf"))
         return Slot(self, background=flag("background", background), deadline=deadline)
 
+    def take(self) -> bool:
+        """Take a slot if one is free; `release` gives it back."""
+        if self._running >= self._at_once:
+            return False
+        self._running += 1
+        return True
+
     async def acquire(self, *, background: bool, deadline: float | None) -> None:
         """Take a slot, to be given back with `release`; `slot` does both and raises the same."""
         left = None if deadline is None else deadline - self._clock.monotonic()
         if left is not None and left <= 0:
             raise DeadlineExceeded(f"no time was left to wait for {self.name}")
-        if self._running < self._at_once:
-            self._running += 1
+        if self.take():
             return
         await self._wait(self._background if background else self._interactive, left)
 

@@ -21,7 +21,7 @@ class Places(NamedTuple):
     queue: int = 256
 
 
-PLACES: dict[Component, Places] = {"models": Places(64, 1024)}
+PLACES: dict[Component, Places] = {"models": Places(256, 1024)}
 """Where they are not the usual ones: a model's calls mostly wait for the other side."""
 
 

@@ -41,8 +41,9 @@ class Window:
 
     def record(self, now: float, *, failed: bool, slow: bool) -> Tally:
         """Count one call that ended `now`, on the clock of `tally`; returns what `tally` would."""
-        part = self._forget(now)
+        part = int(now // self._width)
         if not self._buckets or self._buckets[-1][0] != part:
+            self._forget(now)
             self._buckets.append((part, Tally()))
         self._buckets[-1][1].add(failed=failed, slow=slow)
         self._total.add(failed=failed, slow=slow)
@@ -57,8 +58,7 @@ class Window:
         self._buckets.clear()
         self._total = Tally()
 
-    def _forget(self, now: float) -> int:
+    def _forget(self, now: float) -> None:
         part = int(now // self._width)
         while self._buckets and self._buckets[0][0] <= part - BUCKETS:
             self._total.subtract(self._buckets.popleft()[1])
-        return part

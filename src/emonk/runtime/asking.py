@@ -61,7 +61,7 @@ class Asker:
         self._background = background
         self._patient = patient
         self._note = note
-        self._rules = OfflineModel(UNREACHABLE)
+        self._rules: OfflineModel | None = None
         self.error: InfraError | None = None
 
     async def ask(self, messages: Sequence[Message], *, escalated: bool) -> PricedResponse:
@@ -127,6 +127,7 @@ class Asker:
 
     async def _ask_rules(self, messages: Sequence[Message]) -> PricedResponse:
         tools = tuple(tool for tool in self._setup.tools.values() if tool.risk is RiskLevel.LOW and tool.idempotent)
+        self._rules = self._rules or OfflineModel(UNREACHABLE)
         return await ask(self._rules, ModelRequest(messages, tools), self._emit, streaming=False)
 
     def _alert(self, candidate: Candidate, error: ConfigError) -> None:
