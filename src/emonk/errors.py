@@ -17,6 +17,11 @@ class EmonkError(Exception):
 
     default_code: ClassVar[str] = "error"
 
+    # What a class of somebody else's has whose constructor does not call this one.
+    message = ""
+    hint = ""
+    code = "error"
+
     def __init__(self, message: str, *, hint: str = "", code: str = "") -> None:
         super().__init__(message)
         self.message = message
@@ -72,6 +77,9 @@ class InfraError(EmonkError):
     """
 
     default_code = "infra_error"
+
+    retry_after: float | None = None
+    final = False
 
     def __init__(
         self, message: str, *, hint: str = "", code: str = "", retry_after: float | None = None, final: bool = False

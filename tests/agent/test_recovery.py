@@ -9,7 +9,6 @@ import pytest
 from emonk import Agent, Context, tool
 from emonk.errors import (
     AgentError,
-    InvalidArguments,
     InvalidConfig,
     MissingCredential,
     OutcomeUnknown,
@@ -391,7 +390,7 @@ def test_a_task_that_cannot_be_understood_is_refused(store: str, task: dict[str,
     async def main() -> None:
         agent, _ = weather_agent(["never asked"], store)
         async with agent:
-            with pytest.raises(InvalidArguments):
+            with pytest.raises(InvalidConfig):
                 await agent.execute(task)
 
     asyncio.run(main())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from emonk.agent.file import not_available, read_agent_file
-from emonk.agent.models import Given, ModelOpener, by_role, spec_of
+from emonk.agent.models import Given, ModelOpener, by_role, known_keys, spec_of
 from emonk.agent.parts import cannot_run, check_text, check_tools, collect, instruct
 from emonk.agent.task import done, read_task
 from emonk.clock import SYSTEM_CLOCK, Clock
@@ -18,6 +18,7 @@ from emonk.ids import trace_id as new_trace_id
 from emonk.ids import uuid7
 from emonk.messages import Text
 from emonk.observe.alerts import Alerts
+from emonk.observe.section import AlertsSection
 from emonk.observe.trace import get_trace_id
 from emonk.records import Reply, SessionKey
 from emonk.resilience.guards import Guards
@@ -115,7 +116,7 @@ class Agent:
             limits=section.limits,
             unpriced=section.llm.unpriced,
             resilience=section.resilience,
-            alerts=section.alerts.open() if section.alerts.webhooks else None,
+            alerts=section.alerts.open(secrets=known_keys()) if section.alerts != AlertsSection() else None,
         )
         agent._notices[:0] = not_available(section, path.parent)
         return agent
@@ -244,12 +245,13 @@ class Agent:
                 mappings with `role` and `content`), `model` (`lead` or `worker`), `session_id` and `user_id`.
 
         Raises:
-            InvalidArguments: the task cannot be understood.
+            InvalidConfig: the task cannot be understood.
             AgentError, InfraError, ConfigError: as the reply's `reason` says.
         """
         read = read_task(task)
         item = self._item(read.text, read.session_id, read.user_id, None, lead=read.escalated)
-        return done(await self._running().deliver(item))
+        reply = await self._running().deliver(item)
+        return done(reply, wait=self._running().wait())
 
     async def cancel(self, session_id: str) -> bool:
         """End the turn that runs in a session as `cancelled`; whether there was one in this process."""

@@ -1,6 +1,7 @@
 """The models of an agent by role, opened for its turns."""
 
 import asyncio
+import os
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import cast, get_args
@@ -12,6 +13,8 @@ from emonk.resilience.guards import Guards
 from emonk.runtime.candidates import Candidate, Candidates, Role
 
 Given = str | Model
+
+KEYS = ("GEMINI_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY")
 
 
 def by_role(model: "Given | Mapping[str, Given]") -> dict[Role, Given]:
@@ -33,6 +36,11 @@ def by_role(model: "Given | Mapping[str, Given]") -> dict[Role, Given]:
         if one and one not in chosen.values():
             chosen[role] = _checked(one)
     return chosen
+
+
+def known_keys() -> list[str]:
+    """The keys of model providers that the environment holds: what no alert may show."""
+    return [key for name in KEYS if (key := os.environ.get(name))]
 
 
 def spec_of(model: Given) -> str:

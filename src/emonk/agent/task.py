@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from emonk import errors
-from emonk.errors import AgentError, EmonkError, InfraError, InvalidArguments
+from emonk.errors import AgentError, EmonkError, InfraError, InvalidConfig
 from emonk.messages import AssistantMessage, ToolMessage, UserMessage
 from emonk.records import Reply
 
@@ -35,14 +35,14 @@ def read_task(task: Mapping[str, Any]) -> Task:
     """The task that a mapping describes.
 
     Raises:
-        InvalidArguments: it has no `input`, or something in it is of another type.
+        InvalidConfig: it has no `input`, or something in it is of another type.
     """
     found: Any = task.get("input") if isinstance(task, Mapping) else None  # pyright: ignore[reportUnnecessaryIsInstance]
     if not isinstance(found, str) or not found.strip():
-        raise InvalidArguments("the task has no input", hint='a task is a mapping such as {"input": "what to do"}')
+        raise InvalidConfig("the task has no input", hint='a task is a mapping such as {"input": "what to do"}')
     model = task.get("model")
     if model not in {None, "lead", "worker"}:
-        raise InvalidArguments(f"the task names the model {model!r}", hint="lead or worker")
+        raise InvalidConfig(f"the task names the model {model!r}", hint="lead or worker")
     return Task(
         input=found,
         context=tuple(_line(said) for said in task.get("context") or ()),
@@ -52,8 +52,12 @@ def read_task(task: Mapping[str, Any]) -> Task:
     )
 
 
-def done(reply: Reply) -> Reply:
+def done(reply: Reply, *, wait: float) -> Reply:
     """The reply of a task that was done.
+
+    Args:
+        reply: what the turn came to.
+        wait: seconds until a model can be called.
 
     Raises:
         EmonkError: it was not: an error of the kind that the reply's `reason` names.
@@ -61,7 +65,10 @@ def done(reply: Reply) -> Reply:
     if reply.status == "done":
         return reply
     kind = _kinds().get(reply.reason, AgentError if reply.status in {"failed", "limit"} else InfraError)
-    raise kind(reply.text, code=reply.reason or reply.status)
+    code = reply.reason or reply.status
+    if issubclass(kind, InfraError):
+        raise kind(reply.text, code=code, retry_after=wait or None)
+    raise kind(reply.text, code=code)
 
 
 def _kinds() -> dict[str, type[EmonkError]]:
@@ -81,4 +88,4 @@ def _line(said: Any) -> str:
         case {"content": str(content), **rest}:
             return f"[{rest.get('role', 'user')}] {content}"
         case _:
-            raise InvalidArguments(f"{said!r} is no message", hint="messages of emonk.messages, or role and content")
+            raise InvalidConfig(f"{said!r} is no message", hint="messages of emonk.messages, or role and content")

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from emonk.errors import CircuitOpen, ConfigError, EmonkError, InfraError
+from emonk.errors import CircuitOpen, ConfigError, EmonkError, InfraError, QuotaExhausted
 from emonk.events import Interrupted, StepFailed
 from emonk.messages import Message
 from emonk.models.offline import UNREACHABLE, OfflineModel
@@ -15,6 +15,9 @@ from emonk.runtime.candidates import Candidate
 from emonk.runtime.ending import Ending, TurnEnded
 from emonk.runtime.progress import Emit
 from emonk.runtime.setup import Setup
+
+OF_THE_CONVERSATION = frozenset({"context_overflow", "blocked"})
+"""Codes that no administrator can do anything about."""
 
 _log = logging.getLogger("emonk.runtime")
 
@@ -104,6 +107,8 @@ class Asker:
                 ) from error
             except InfraError as error:
                 failed.append((candidate, error))
+                if isinstance(error, QuotaExhausted):
+                    self._alert(candidate, error)
                 _log.warning("%s could not answer: %s", candidate.model.spec, error)
         self._give_up(failed)
         return None
@@ -130,10 +135,11 @@ class Asker:
         self._rules = self._rules or OfflineModel(UNREACHABLE)
         return await ask(self._rules, ModelRequest(messages, tools), self._emit, streaming=False)
 
-    def _alert(self, candidate: Candidate, error: ConfigError) -> None:
-        if error.code != "context_overflow":  # the conversation's matter, not the administrator's
+    def _alert(self, candidate: Candidate, error: ConfigError | QuotaExhausted) -> None:
+        if error.code not in OF_THE_CONVERSATION:
             spec = candidate.model.spec
-            self._setup.alert(f"{error.code} {spec}", "critical", could_not(spec, error))
+            level = "critical" if isinstance(error, ConfigError) else "error"
+            self._setup.alert(f"{error.code} {spec}", level, could_not(spec, error))
 
     def _unavailable(self, wait: float) -> CircuitOpen:
         until = datetime.fromtimestamp(self._setup.clock.time() + wait, UTC)

@@ -50,6 +50,10 @@ class Sessions:
             queue.leave(caller)
             self._tidy(item.session)
 
+    def wait(self) -> float:
+        """Seconds until one of the agent's models can be called."""
+        return self._setup.candidates.wait()
+
     async def keep(self, item: InboxItem) -> bool:
         """Accept a message for whoever runs what is due; False when too many wait already.
 
