@@ -22,13 +22,14 @@ def test_help_lists_the_commands() -> None:
         "review",
         "chat",
         "serve",
+        "sim",
         "sessions",
     ]
     assert emonk().stdout == ended.stdout
 
 
 @pytest.mark.parametrize(
-    "command", ["review", "chat", "serve", "sessions", "sessions list", "sessions show", "sessions export"]
+    "command", ["review", "chat", "serve", "sim", "sessions", "sessions list", "sessions show", "sessions export"]
 )
 def test_every_command_has_help(command: str) -> None:
     ended = emonk(*command.split(), "--help")

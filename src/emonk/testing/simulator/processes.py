@@ -47,8 +47,9 @@ async def _work(arguments: tuple[str, ...], seen: Callable[[Outcome], object]) -
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", __spec__.name, *arguments, stdout=asyncio.subprocess.PIPE, limit=_LINE_LIMIT
     )
+    stdout = process.stdout
     try:
-        async for line in process.stdout or ():
+        while stdout is not None and (line := await stdout.readline()):
             seen(_decoder.decode(line))
         if await process.wait():
             raise Unavailable(f"a process of the simulation ended with exit code {process.returncode}")
