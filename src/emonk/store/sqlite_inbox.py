@@ -1,7 +1,7 @@
 """The inbox of a SQLite store, and who gets the next turn. Every function is part of the caller's transaction."""
 
 import sqlite3
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import msgspec
 
@@ -17,9 +17,10 @@ _owner_encoder = msgspec.json.Encoder()
 _owner_decoder = msgspec.json.Decoder(Owner)
 _reply_decoder = msgspec.json.Decoder(Reply)
 
-_BEGIN = """INSERT INTO sessions (agent, session_id, created_at, last_active) VALUES (?, ?, ?, ?)
-    RETURNING number"""
-_JOIN = "INSERT OR IGNORE INTO participants (session, user_id) VALUES (?, ?)"
+_BEGIN = """INSERT INTO sessions (agent, session_id, created_at, last_active, revision, message_count, title, fence,
+    owner, expires, participants) VALUES (?1, ?2, ?3, ?3, ?4, ?4, ?5, ?4, ?6, ?7, json_array(?8))"""
+_JOIN = "INSERT OR IGNORE INTO participants (user_id, session) VALUES (?, ?)"
+_JOINED = "UPDATE sessions SET participants = json_insert(participants, '$[#]', ?) WHERE number = ?"
 _STATE = """SELECT count(*), count(revision), (SELECT number FROM inbox WHERE session = ?1 AND message_id = ?2)
     FROM inbox WHERE session = ?1 AND reply IS NULL"""
 _PUT = "INSERT INTO inbox (session, message_id, user_id, accepted_at, event, revision) VALUES (?, ?, ?, ?, ?, ?)"
@@ -78,16 +79,15 @@ def accept(
 ) -> tuple[Accepted, Granted | None]:
     """Put the item, encoded as `data`, into the inbox; see `Store.accept`."""
     row = find(connection, item.session)
-    unfinished = 0
     if row is None:
-        row = _begin(connection, item.session, now)
-    else:
-        unfinished, taken, earlier = connection.execute(_STATE, (row.number, item.message_id)).fetchone()
-        if earlier is not None:
-            return _repeated(connection, row, earlier, owner, now)
-        if unfinished - taken >= INBOX_LIMIT:
-            return Accepted("full"), None
-    connection.execute(_JOIN, (row.number, item.user_id))
+        return _begin(connection, item, data, owner, now)
+    unfinished, taken, earlier = connection.execute(_STATE, (row.number, item.message_id)).fetchone()
+    if earlier is not None:
+        return _repeated(connection, row, earlier, owner, now)
+    if unfinished - taken >= INBOX_LIMIT:
+        return Accepted("full"), None
+    if connection.execute(_JOIN, (item.user_id, row.number)).rowcount:
+        connection.execute(_JOINED, (item.user_id, row.number))
     kept = _Next(0, item.message_id, item.user_id, now, data, None)
     if owner is None or unfinished or not _available(row, now):
         _put(connection, row.number, kept, None)
@@ -132,9 +132,29 @@ def title_of(event: Event) -> str:
     return title if len(title) <= TITLE_LENGTH else title[: TITLE_LENGTH - 1].rstrip() + "…"
 
 
-def _begin(connection: sqlite3.Connection, session: SessionKey, now: int) -> SessionRow:
-    number: int = connection.execute(_BEGIN, (session.agent, session.session_id, now, now)).fetchall()[0][0]
-    return SessionRow(session, number, revision=0, cutoff=0, fence=0, owner=None, expires=0, title="")
+def _begin(
+    connection: sqlite3.Connection, item: InboxItem, data: bytes, owner: Owner | None, now: int
+) -> tuple[Accepted, Granted | None]:
+    """The session begins with this message and, if there is an owner, with its turn: the row is written once."""
+    session, kept = item.session, _Next(0, item.message_id, item.user_id, now, data, None)
+    if owner is None:
+        number = _insert(connection, (session.agent, session.session_id, now, 0, "", None, 0, item.user_id))
+        _put(connection, number, kept, None)
+        return Accepted("new"), None
+    lease = Lease(session, owner, 1, now + LEASE_MICROSECONDS)
+    held = (_owner_encoder.encode(owner), lease.expires)
+    values = (session.agent, session.session_id, now, 1, title_of(item.event), *held, item.user_id)
+    number = _insert(connection, values)
+    _put(connection, number, kept, 1)
+    append(connection, number, 0, (data,), now)
+    return Accepted("new"), Granted(lease, kept, 1, 1, [(1, now, data)], [], resumed=False)
+
+
+def _insert(connection: sqlite3.Connection, values: tuple[object, ...]) -> int:
+    """A session's row and its first participant; the session's number."""
+    number = cast("int", connection.execute(_BEGIN, values).lastrowid)
+    connection.execute(_JOIN, (values[-1], number))
+    return number
 
 
 def _put(connection: sqlite3.Connection, session: int, item: _Next, revision: int | None) -> None:

@@ -10,8 +10,8 @@ from emonk.records import SessionKey
 from emonk.store.protocol import SessionInfo
 
 _users = msgspec.json.Decoder(tuple[str, ...])
-_COLUMNS = """SELECT agent, session_id, created_at, last_active, revision, message_count,
-    (SELECT json_group_array(user_id) FROM participants WHERE session = number), title FROM sessions"""
+_COLUMNS = """SELECT agent, session_id, created_at, last_active, revision, message_count, participants, title
+    FROM sessions"""
 _ONE = f"{_COLUMNS} WHERE agent = ? AND session_id = ?"
 _FILTERED = f"""{_COLUMNS} WHERE last_active < ifnull(?1, 9223372036854775807) AND (?2 IS NULL OR agent = ?2)
     AND (?3 IS NULL OR session_id = ?3)"""

@@ -4,6 +4,7 @@ An event's place is `session number << 32 | revision`: one B-tree, in the order 
 where an append costs the same after ten events as after ten thousand.
 An inbox item waits while `revision` is null, is taken once its event lies in the log at `revision`,
 and is done with `reply`.
+`participants` finds a user's sessions; a session's users are a JSON list in its own row, which is written anyhow.
 """
 
 import sqlite3
@@ -29,15 +30,15 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             fence INTEGER NOT NULL DEFAULT 0,
             owner BLOB,
             expires INTEGER NOT NULL DEFAULT 0,
+            participants TEXT NOT NULL DEFAULT '[]',
             UNIQUE (agent, session_id)
         ) STRICT""",
         "CREATE INDEX sessions_by_activity ON sessions (last_active)",
         """CREATE TABLE participants (
-            session INTEGER NOT NULL REFERENCES sessions,
             user_id TEXT NOT NULL,
-            PRIMARY KEY (session, user_id)
+            session INTEGER NOT NULL REFERENCES sessions,
+            PRIMARY KEY (user_id, session)
         ) STRICT, WITHOUT ROWID""",
-        "CREATE INDEX participants_by_user ON participants (user_id, session)",
         """CREATE TABLE events (
             place INTEGER PRIMARY KEY,
             at INTEGER NOT NULL,
