@@ -104,6 +104,15 @@ class TestCoolDown:
 
         run(check())
 
+    def test_a_failure_that_names_a_time_counts_and_is_not_followed_by_a_call_before(self, clock: JumpingClock) -> None:
+        async def check() -> None:
+            breaker = breaker_of(clock)
+            await use(breaker, Unavailable("503", retry_after=12))
+            assert breaker.status().failures == 1
+            assert breaker.wait() == 12.0
+
+        run(check())
+
     def test_a_shorter_one_does_not_shorten_it(self, clock: JumpingClock) -> None:
         breaker = breaker_of(clock)
         breaker.cool_down(20)

@@ -42,7 +42,7 @@ class CircuitBreaker:
     next opening lasts `open_for` again.
 
     What counts as a failure `classify.verdict` says. What is not the dependency's fault (a refused argument, a
-    configuration, a cancelled call) is not recorded, and its permit returns. 429 with a hint begins a cool-down.
+    configuration, a cancelled call) is not recorded, and its permit returns. A server's hint begins a cool-down.
     """
 
     def __init__(
@@ -240,7 +240,7 @@ class CircuitBreaker:
             self._circuit.settle(permit, self._now(), failed=False)
             return
         judged = verdict(error)
-        if judged is Verdict.COOL_DOWN:
+        if judged is not Verdict.IGNORED:
             self.cool_down(hint_of(error) or 0.0)
         self._circuit.settle(permit, self._now(), failed=True if judged is Verdict.FAILURE else None)
 

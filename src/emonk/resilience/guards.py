@@ -22,6 +22,9 @@ class Guards:
     """Makes guards by kind and name, and knows which dependency is available.
 
     A dependency is one provider, location and model, one tool, one platform: what fails together.
+
+    Attributes:
+        section: the settings of each kind.
     """
 
     def __init__(
@@ -40,7 +43,7 @@ class Guards:
             random: gives the jitter, from 0 to below 1.
             on_event: a plain function that is told what the breakers do, beside the log.
         """
-        self._section = section or ResilienceSection()
+        self.section = section or ResilienceSection()
         self._clock = clock
         self._random = random
         self._on_event = on_event
@@ -63,7 +66,7 @@ class Guards:
         return sorted((guard.status() for guard in self._guards.values()), key=lambda status: status.name)
 
     def _make(self, component: Component, name: str) -> Guard:
-        section = self._section.of(component)
+        section = self.section.of(component)
         settings = msgspec.structs.asdict(section.breaker)
         breaker = CircuitBreaker(name, **settings, clock=self._clock, random=self._random)
         places = section.places(component)

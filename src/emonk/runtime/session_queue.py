@@ -36,6 +36,7 @@ class Caller:
         self.message_id = message_id
         self.watch = watch
         self.reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self.reply.add_done_callback(_seen)  # who has got a reply otherwise does not look here
         self._told = False
 
     def accepted(self, trace_id: str) -> None:
@@ -249,3 +250,9 @@ class SessionQueue:
         for caller in callers:
             if not caller.reply.done():
                 caller.reply.set_exception(error)
+
+
+def _seen(reply: "asyncio.Future[Reply]") -> None:
+    """An error that nobody asks for is none that was forgotten."""
+    if not reply.cancelled():
+        reply.exception()

@@ -99,7 +99,6 @@ class Sessions:
             queue.drain()
             return
         ended = Caller(caller.session_id, caller.message_id)
-        ended.reply.add_done_callback(lambda reply: reply.cancelled() or reply.exception())
         queue.join(ended)
         await asyncio.wait({ended.reply})
 

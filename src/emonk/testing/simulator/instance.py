@@ -15,7 +15,6 @@ from emonk.observe.alerts import Alerts
 from emonk.observe.trace import trace_context
 from emonk.records import Owner, Reply, SessionKey
 from emonk.resilience.guards import Guards
-from emonk.resilience.section import ResilienceSection
 from emonk.runtime.progress import TurnReplied
 from emonk.skills.protocol import Runnable
 from emonk.store.protocol import Accepted, Claimed, Store
@@ -43,7 +42,7 @@ class SimulatedAgent(Agent):
     def put(self, *, model: Callable[[str], Model], tools: Sequence[Runnable], store: Store, scene: Scene) -> None:
         """Replace what reaches the outside, and what measures time or takes its chance."""
         clock = scene.clock
-        section: ResilienceSection = vars(self.guards)["_section"]
+        section = self.guards.section
         jitter = Random(f"{scene.schedule.seed} jitter")  # noqa: S311 - it is to be repeatable
         self.tools = tuple(tools)
         self.guards = Guards(section, clock=clock, random=jitter.random)
