@@ -87,6 +87,7 @@ def test_no_error_is_a_success() -> None:
         (float("inf"), None),
         ("3", None),
         (True, None),
+        pytest.param(10**400, None, id="an int that no float holds"),
     ],
     ids=repr,
 )
@@ -96,6 +97,21 @@ def test_a_hint_without_sense_counts_as_none(said: float | None, seconds: float 
 
 def test_an_error_of_others_names_no_hint() -> None:
     assert hint_of(ValueError("x")) is None
+
+
+class Guarded(Exception):
+    """As clients make them: what is not there yet raises when it is asked for."""
+
+    @property
+    def response(self) -> object:
+        raise RuntimeError("the response has not been set")
+
+    retry_after = status = status_code = response
+
+
+def test_an_error_whose_attributes_raise_says_nothing() -> None:
+    error = Guarded("x")
+    assert (hint_of(error), retryable(error), verdict(error)) == (None, False, Verdict.FAILURE)
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,8 @@ emonk's own errors say it by their class. Others are read by what the usual clie
 `TimeoutError`, or an HTTP status as `status` (aiohttp), `status_code`, or `response.status_code` (httpx, requests).
 """
 
+import sys
 from enum import StrEnum
-from math import isfinite
-from typing import Any
 
 from emonk.errors import (
     AgentError,
@@ -91,8 +90,8 @@ def verdict(error: BaseException | None) -> Verdict:
 
 def hint_of(error: BaseException) -> float | None:
     """Seconds that the other side asked to wait; None when it named none, or nothing that makes sense."""
-    seconds = getattr(error, "retry_after", None)
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not isfinite(seconds) or seconds < 0:
+    seconds = _told(error, "retry_after")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= sys.float_info.max:
         return None
     return float(seconds)
 
@@ -140,10 +139,17 @@ def _verdict_on(status: int | None) -> Verdict:
 
 
 def _status(error: BaseException) -> int | None:
-    response: Any = getattr(error, "response", None)
     found = (
-        getattr(error, "status", None),
-        getattr(error, "status_code", None),
-        getattr(response, "status_code", None),
+        _told(error, "status"),
+        _told(error, "status_code"),
+        _told(_told(error, "response"), "status_code"),
     )
     return next((status for status in found if isinstance(status, int) and 100 <= status <= 599), None)
+
+
+def _told(source: object, name: str) -> object:
+    """An attribute of somebody else's object, None where there is none or where to ask for it raises."""
+    try:
+        return getattr(source, name, None)
+    except Exception:  # noqa: BLE001 - an error that cannot be read says nothing, and must not hide behind another one
+        return None
