@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -50,6 +51,41 @@ def test_a_call_passes_through() -> None:
             return one + two
 
         assert await guard_of(clock).call(add, 1, two=2) == 3
+
+    run(main)
+
+
+def test_a_plain_function_is_called_as_well_and_what_it_returns_is_awaited_if_it_can_be() -> None:
+    async def main(clock: SimClock) -> None:
+        remote = Remote(clock)
+        guard = guard_of(clock, timeout=5.0)
+        assert await guard.call(len, "four") == 4
+        assert await guard.call(lambda ask: ask(), remote.ask) == "yes"
+        assert guard.status().breaker.failures == 0
+
+    run(main)
+
+
+@pytest.mark.parametrize("fn", [None, "ask", object()])
+def test_what_is_no_function_is_refused_and_says_nothing_of_the_dependency(fn: object) -> None:
+    async def main(clock: SimClock) -> None:
+        guard: Any = guard_of(clock)
+        assert isinstance(await failed(guard.call(fn)), InvalidConfig)
+        assert isinstance(await failed(guard.call(Remote(clock).ask())), InvalidConfig)
+        assert (guard.status().breaker.calls, guard.limit.running) == (0, 0)
+
+    run(main)
+
+
+@pytest.mark.parametrize("deadline", [float("nan"), "5", True, []])
+def test_a_deadline_that_is_no_time_is_refused(deadline: object) -> None:
+    async def main(clock: SimClock) -> None:
+        guard: Any = guard_of(clock)
+        remote = Remote(clock)
+        error = await failed(guard.call(remote.ask, deadline=deadline))
+        assert isinstance(error, InvalidConfig)
+        assert "deadline is" in str(error)
+        assert not remote.asked
 
     run(main)
 

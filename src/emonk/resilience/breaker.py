@@ -117,7 +117,7 @@ class CircuitBreaker:
             InvalidConfig: `fn` is no function, but for instance a coroutine.
         """
         if not callable(fn):
-            raise _not_callable(fn)
+            raise not_callable(fn)
         permit = self.acquire()
         try:
             result = fn(*args, **kwargs)
@@ -266,7 +266,8 @@ class CircuitBreaker:
             self._listeners.tell(event)
 
 
-def _not_callable(fn: object) -> InvalidConfig:
+def not_callable(fn: object) -> InvalidConfig:
+    """Why this cannot be called; a coroutine, which nobody will await, is closed."""
     if inspect.iscoroutine(fn):
         fn.close()
         return InvalidConfig("fn is a coroutine", hint="write call(fetch, url), not call(fetch(url))")

@@ -10,16 +10,18 @@
 """
 
 import asyncio
+import inspect
 import random as chance
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar
+from math import isnan
+from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
 from emonk.clock import SYSTEM_CLOCK, Clock
-from emonk.errors import CircuitOpen, DeadlineExceeded
+from emonk.errors import CircuitOpen, DeadlineExceeded, InvalidConfig
 from emonk.resilience.attempts import OnRetry, RetryPolicy, attempts_after
-from emonk.resilience.breaker import CircuitBreaker
+from emonk.resilience.breaker import CircuitBreaker, not_callable
 from emonk.resilience.breaker_events import BreakerStatus
 from emonk.resilience.budget import RetryBudget
 from emonk.resilience.circuit import Permit
@@ -97,7 +99,7 @@ class Guard:
 
     async def call(
         self,
-        fn: Callable[..., Awaitable[T]],
+        fn: Callable[..., Awaitable[T] | T],
         *args: Any,
         deadline: float | None = None,
         background: bool = False,
@@ -108,9 +110,10 @@ class Guard:
         """Call `fn(*args, **kwargs)`.
 
         Args:
-            fn: one attempt; async.
+            fn: one attempt; async or plain. A plain one runs in the event loop and must not block it.
             *args: for `fn`.
-            deadline: on the clock's `monotonic()`, for the whole call with its waits.
+            deadline: on the clock's `monotonic()`: no attempt begins after it, and no wait that would pass it. An
+                attempt under way it does not cut off; `timeout` does, and the turn's own end.
             background: nobody waits for it, so interactive calls go first.
             repeatable: whether it may be sent again at all.
             on_retry: called before each wait with the retry's number and the error.
@@ -119,9 +122,14 @@ class Guard:
         Raises:
             CircuitOpen: the breaker refused; nothing was sent.
             Unavailable: `overloaded`, too many wait already; nothing was sent.
-            DeadlineExceeded: no time was left, or an attempt took longer than it may.
+            DeadlineExceeded: no time was left, or an attempt took longer than `timeout`.
+            InvalidConfig: `fn` is no function, but for instance a coroutine, or `deadline` is no time.
             Exception: the last attempt's own error.
         """
+        if not callable(fn):
+            raise not_callable(fn)
+        if deadline is not None:
+            _check_deadline(deadline)
         call = _Call(self, fn, args, kwargs, deadline, background=background, repeatable=repeatable)
         self.budget.call()
         with RetryLayer() as layer:
@@ -176,7 +184,7 @@ class _Call(Generic[T]):
     def __init__(
         self,
         guard: Guard,
-        fn: Callable[..., Awaitable[T]],
+        fn: Callable[..., Awaitable[T] | T],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         deadline: float | None,
@@ -203,7 +211,7 @@ class _Call(Generic[T]):
         try:
             permit = self._permit()
             try:
-                result = await self._timed()
+                result = await self._result()
             except BaseException as error:
                 permit.done(guard.judged(error, permit))
                 raise
@@ -216,9 +224,10 @@ class _Call(Generic[T]):
         self._last = error
         return self._again and retryable(error)
 
-    def _timed(self) -> Awaitable[T]:
+    def _result(self) -> Awaitable[T]:
         guard = self._guard
-        call = self._fn(*self._args, **self._kwargs)
+        result = self._fn(*self._args, **self._kwargs)
+        call = cast("Awaitable[T]", result) if inspect.isawaitable(result) else _there(cast("T", result))
         return call if guard.timeout is None else guard.in_time(call)
 
     def _permit(self) -> Permit:
@@ -233,3 +242,12 @@ class _Call(Generic[T]):
 
 async def _awaited(call: Awaitable[T]) -> T:
     return await call
+
+
+async def _there(result: T) -> T:
+    return result
+
+
+def _check_deadline(deadline: object) -> None:
+    if isinstance(deadline, bool) or not isinstance(deadline, int | float) or isnan(deadline):
+        raise InvalidConfig(f"deadline is {deadline!r}", hint="seconds on the clock's monotonic()")
