@@ -4,16 +4,21 @@ import logging
 import random as chance
 from collections.abc import Callable
 from math import inf
+from typing import get_args
 
 import msgspec
 
 from emonk.clock import SYSTEM_CLOCK, Clock
+from emonk.errors import InvalidConfig
 from emonk.resilience.breaker import CircuitBreaker
 from emonk.resilience.breaker_events import BreakerEvent
 from emonk.resilience.budget import RetryBudget
 from emonk.resilience.guard import Guard, GuardStatus
 from emonk.resilience.limit import ConcurrencyLimit
 from emonk.resilience.section import Component, ResilienceSection
+
+MANY = 1000
+"""Guards kept of those whose names tools make up, perhaps from what a model or a user says."""
 
 _log = logging.getLogger("emonk.resilience")
 
@@ -42,18 +47,46 @@ class Guards:
             clock: measures everything.
             random: gives the jitter, from 0 to below 1.
             on_event: a plain function that is told what the breakers do, beside the log.
+
+        Raises:
+            InvalidConfig: the settings are of another type.
         """
-        self.section = section or ResilienceSection()
+        self.section = ResilienceSection() if section is None else section
+        if not isinstance(self.section, ResilienceSection):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidConfig(f"resilience is {section!r}", hint="write resilience=ResilienceSection(...)")
         self._clock = clock
         self._random = random
         self._on_event = on_event
         self._guards: dict[tuple[Component, str], Guard] = {}
+        self._passing: dict[tuple[Component, str], None] = {}  # the one that was used longest ago comes first
 
     def of(self, component: Component, name: str) -> Guard:
-        """The guard of a dependency."""
-        guard = self._guards.get((component, name))
-        if guard is None:
-            guard = self._guards[component, name] = self._make(component, name)
+        """The guard of a dependency, kept as long as this is.
+
+        Raises:
+            InvalidConfig: there is no such kind of component, or the name is no text.
+        """
+        guard = self._known(component, name)
+        if self._passing:
+            self._passing.pop((component, name), None)
+        return guard
+
+    def passing(self, component: Component, name: str) -> Guard:
+        """The guard of a dependency that a tool names.
+
+        Of `MANY` such guards, the one that was used longest ago and is not at work is forgotten, open or not.
+
+        Raises:
+            InvalidConfig: as `of` does.
+        """
+        before = len(self._guards)
+        guard = self._known(component, name)
+        key = (component, name)
+        if len(self._guards) > before or key in self._passing:
+            self._passing.pop(key, None)
+            self._passing[key] = None
+        if len(self._passing) > MANY:
+            self._forget_one()
         return guard
 
     def wait(self, component: Component, name: str) -> float:
@@ -64,6 +97,23 @@ class Guards:
     def status(self) -> list[GuardStatus]:
         """All guards that were used so far, by name."""
         return sorted((guard.status() for guard in self._guards.values()), key=lambda status: status.name)
+
+    def _known(self, component: Component, name: str) -> Guard:
+        try:
+            guard = self._guards.get((component, name))
+        except TypeError:  # a list, for instance
+            guard = None
+        if guard is None:
+            _check(component, name)
+            guard = self._guards[component, name] = self._make(component, name)
+        return guard
+
+    def _forget_one(self) -> None:
+        for key in tuple(self._passing):
+            limit = self._guards[key].limit
+            if not (limit.running or limit.waiting):
+                del self._passing[key], self._guards[key]
+                return
 
     def _make(self, component: Component, name: str) -> Guard:
         section = self.section.of(component)
@@ -84,6 +134,14 @@ class Guards:
             clock=self._clock,
             random=self._random,
         )
+
+
+def _check(component: object, name: object) -> None:
+    known = get_args(Component)
+    if component not in known:
+        raise InvalidConfig(f"component is {component!r}", hint=f"one of {', '.join(known)}")
+    if not (isinstance(name, str) and name):
+        raise InvalidConfig(f"name is {name!r}", hint="a text that says which dependency is guarded")
 
 
 def _report(event: BreakerEvent) -> None:

@@ -4,6 +4,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from emonk.errors import InvalidConfig
 from emonk.resilience.attempts import RetryPolicy
 from emonk.resilience.bounds import above_zero
 from emonk.resilience.breaker import CircuitBreaker
@@ -23,6 +24,12 @@ class Places(NamedTuple):
 
 PLACES: dict[Component, Places] = {"models": Places(256, 1024)}
 """Where they are not the usual ones: a model's calls mostly wait for the other side."""
+
+
+def _check_section(setting: str, value: object, kind: type[msgspec.Struct]) -> None:
+    """What a file gives has its type already, and what a program gives has not."""
+    if not isinstance(value, kind):
+        raise InvalidConfig(f"{setting} is {value!r}", hint=f"write {setting}={kind.__name__}(...)")
 
 
 class BreakerSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,6 +84,7 @@ class ComponentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ConcurrencyLimit("check", at_once=places.at_once, queue=places.queue)
         if self.timeout is not None:
             above_zero("timeout", self.timeout)
+        _check_section("breaker", self.breaker, BreakerSection)
 
     def policy(self, component: Component) -> RetryPolicy:
         """The retries of a dependency of that kind."""
@@ -98,13 +106,21 @@ class ComponentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ResilienceSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The settings of each kind of dependency."""
+    """The settings of each kind of dependency.
+
+    Raises:
+        InvalidConfig: those of a kind are no `ComponentSection`.
+    """
 
     models: ComponentSection = ComponentSection()
     skills: ComponentSection = ComponentSection()
     search: ComponentSection = ComponentSection()
     api: ComponentSection = ComponentSection()
     schedules: ComponentSection = ComponentSection()
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            _check_section(name, getattr(self, name), ComponentSection)
 
     def of(self, component: Component) -> ComponentSection:
         section: ComponentSection = getattr(self, component)

@@ -37,9 +37,13 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     def guard(self, name: str, component: Component = "api") -> Guard:
         """What guards the calls to a dependency of the tool's own: `await ctx.guard("weather.gov").call(fetch, url)`.
 
-        It has retries, a circuit breaker and a limit that all calls of the same name share in this agent.
+        It has retries, a circuit breaker and a limit that all calls of the same name share in this agent. The name is
+        of a service, such as a host: of very many names those that were not used for long are forgotten.
+
+        Raises:
+            InvalidConfig: there is no such kind of component, or the name is no text.
         """
-        return self.guards.of(component, name)
+        return self.guards.passing(component, name)
 
 
 class Runnable(ToolLike, Protocol):
