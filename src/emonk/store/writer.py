@@ -8,10 +8,12 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
 from emonk.errors import EmonkError, Unavailable
+from emonk.store.mailbox import Mailbox, mailbox
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -22,19 +24,19 @@ GROUP_LIMIT = 256
 class _Job(NamedTuple):
     work: Work[Any]
     future: asyncio.Future[Any]
-    loop: asyncio.AbstractEventLoop
+    mailbox: Mailbox
 
 
 class _Stop(NamedTuple):
     """Comes last, and closes the connection."""
 
     future: asyncio.Future[None]
-    loop: asyncio.AbstractEventLoop
+    mailbox: Mailbox
 
 
 class _Outcome(NamedTuple):
     future: asyncio.Future[Any]
-    loop: asyncio.AbstractEventLoop
+    mailbox: Mailbox
     value: Any
     error: Exception | None
 
@@ -75,7 +77,7 @@ class TransactionThread:
         with self._lock:
             if self._closed:
                 raise Unavailable("The store is closed", code="store_closed")
-            self._jobs.put(_Job(work, future, loop))
+            self._jobs.put(_Job(work, future, mailbox(loop)))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
@@ -90,7 +92,7 @@ class TransactionThread:
                 self._closed = True
                 return
             self._closed = True
-            self._jobs.put(_Stop(future, loop))
+            self._jobs.put(_Stop(future, mailbox(loop)))
         await future
 
     def abandon(self) -> None:
@@ -107,7 +109,7 @@ class TransactionThread:
                 connection = self._serve(connection, jobs)
         if connection is not None:
             connection.close()
-        _answer([_Outcome(stop.future, stop.loop, None, None)])
+        _answer([_Outcome(stop.future, stop.mailbox, None, None)])
 
     def _serve(self, connection: sqlite3.Connection | None, jobs: list[_Job]) -> sqlite3.Connection | None:
         """The connection for the next group; None when it cannot be opened, or not even be rolled back."""
@@ -156,11 +158,11 @@ class TransactionThread:
         """A refusal that comes before the job has written anything does not disturb the others."""
         changes = connection.total_changes
         try:
-            return _Outcome(job.future, job.loop, job.work(connection), None)
+            return _Outcome(job.future, job.mailbox, job.work(connection), None)
         except EmonkError as error:
             if connection.total_changes != changes:
                 raise
-            return _Outcome(job.future, job.loop, None, error)
+            return _Outcome(job.future, job.mailbox, None, error)
 
     def _alone(self, connection: sqlite3.Connection, job: _Job) -> _Outcome:
         try:
@@ -169,11 +171,11 @@ class TransactionThread:
         except Exception as error:  # noqa: BLE001 - whatever a job raises belongs to its caller
             _roll_back(connection)
             return self._refused([job], error)[0]
-        return _Outcome(job.future, job.loop, value, None)
+        return _Outcome(job.future, job.mailbox, value, None)
 
     def _refused(self, jobs: list[_Job], error: Exception) -> list[_Outcome]:
         reason = self._explain(error) if isinstance(error, sqlite3.Error) else error
-        return [_Outcome(job.future, job.loop, None, reason) for job in jobs]
+        return [_Outcome(job.future, job.mailbox, None, reason) for job in jobs]
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:
@@ -183,14 +185,11 @@ def _roll_back(connection: sqlite3.Connection) -> None:
 
 def _answer(outcomes: list[_Outcome]) -> None:
     """Wake every event loop once."""
-    groups: dict[asyncio.AbstractEventLoop, list[_Outcome]] = {}
+    groups: dict[Mailbox, list[_Outcome]] = {}
     for outcome in outcomes:
-        groups.setdefault(outcome.loop, []).append(outcome)
-    for loop, group in groups.items():
-        try:
-            loop.call_soon_threadsafe(_settle, group)
-        except RuntimeError:  # the loop is closed: nobody waits there any more
-            continue
+        groups.setdefault(outcome.mailbox, []).append(outcome)
+    for box, group in groups.items():
+        box.post(partial(_settle, group))
 
 
 def _settle(outcomes: list[_Outcome]) -> None:
