@@ -9,7 +9,7 @@ from emonk.cli.markdown import Flow
 from emonk.cli.terminal import dim, one_line, visible
 from emonk.messages import ToolCall, ToolResult
 from emonk.records import Reply
-from emonk.runtime.progress import ReplyDelta, ToolEnded, ToolNote, ToolStarted, TurnEvent, TurnReplied
+from emonk.runtime.progress import ModelRetry, ReplyDelta, ToolEnded, ToolNote, ToolStarted, TurnEvent, TurnReplied
 
 WIDTH = 100
 
@@ -49,6 +49,8 @@ class Screen:
                 self._line(call_line(call))
             case ToolNote(text=text):
                 self._line(f"  {one_line(text, WIDTH)}")
+            case ModelRetry(text=text):
+                self._line(one_line(text, WIDTH))
             case ToolEnded(result=result, seconds=seconds):
                 self._line(result_line(result, seconds))
             case TurnReplied(reply=reply) if self._texts:

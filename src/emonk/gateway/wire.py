@@ -11,6 +11,7 @@ from emonk.messages import ToolCall, UserMessage
 from emonk.records import Reply
 from emonk.runtime.progress import (
     MessageAccepted,
+    ModelRetry,
     ReplyDelta,
     ToolEnded,
     ToolNote,
@@ -63,6 +64,8 @@ def turn_event_json(event: TurnEvent) -> tuple[str, Mapping[str, Any]]:
         case ToolEnded(result=result, seconds=seconds):
             end = {"content": result.content, "error": result.error, "seconds": round(seconds, 3)}
             return "tool_result", {"id": result.call_id, "name": result.name, **end}
+        case ModelRetry():
+            return "model_retry", msgspec.structs.asdict(event)
         case TurnReplied(reply=reply):
             return "reply", reply_json(reply)
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from emonk.errors import CircuitOpen, ConfigError, EmonkError, InfraError, QuotaExhausted
 from emonk.events import Interrupted, StepFailed
@@ -13,7 +14,7 @@ from emonk.records import RiskLevel
 from emonk.runtime.ask import PricedResponse, StreamBroken, ask
 from emonk.runtime.candidates import Candidate
 from emonk.runtime.ending import Ending, TurnEnded
-from emonk.runtime.progress import Emit
+from emonk.runtime.progress import Emit, ModelRetry
 from emonk.runtime.setup import Setup
 
 OF_THE_CONVERSATION = frozenset({"context_overflow", "blocked"})
@@ -94,6 +95,7 @@ class Asker:
                     streaming=self._watched,
                     deadline=self._deadline,
                     background=self._background,
+                    on_retry=partial(self._show, candidate),
                 )
             except StreamBroken as broken:
                 event = Interrupted(text=broken.text, code=broken.code, message=broken.message)
@@ -109,9 +111,16 @@ class Asker:
                 failed.append((candidate, error))
                 if isinstance(error, QuotaExhausted):
                     self._alert(candidate, error)
+                self._show(candidate, 0, error)
                 _log.warning("%s could not answer: %s", candidate.model.spec, error)
         self._give_up(failed)
         return None
+
+    def _show(self, candidate: Candidate, retry: int, error: Exception) -> None:
+        """Let who watches know why nothing is said yet."""
+        spec = candidate.model.spec
+        said = error.message if isinstance(error, EmonkError) else type(error).__name__
+        self._emit(ModelRetry(spec, retry, f"{spec}: {said}; {'asking again' if retry else 'going on without it'}"))
 
     def _give_up(self, failed: Sequence[tuple[Candidate, InfraError]]) -> None:
         """From here on the turn goes by rules.

@@ -42,13 +42,21 @@ class ToolEnded(msgspec.Struct, frozen=True):
     seconds: float
 
 
+class ModelRetry(msgspec.Struct, frozen=True):
+    """A model did not answer. `retry` counts how often it is asked again, 0 when somebody else is."""
+
+    model: str
+    retry: int
+    text: str
+
+
 class TurnReplied(msgspec.Struct, frozen=True):
     """The turn's reply; nothing follows."""
 
     reply: Reply
 
 
-TurnEvent = MessageAccepted | ReplyDelta | ToolStarted | ToolNote | ToolEnded | TurnReplied
+TurnEvent = MessageAccepted | ReplyDelta | ToolStarted | ToolNote | ToolEnded | ModelRetry | TurnReplied
 
 Emit = Callable[[TurnEvent], None]
 """Shows an event to whoever watches."""

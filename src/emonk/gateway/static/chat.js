@@ -265,12 +265,14 @@ async function keep({ agent: name, session_id, message }) {
 }
 
 function take(answer, name, data) {
+  answer.delay("");
   switch (name) {
     case "accepted": listSessions().catch(complain); break;
     case "delta": answer.add(data.text); break;
     case "tool_call": answer.call(data); break;
     case "progress": answer.progress(data); break;
     case "tool_result": answer.result(data); break;
+    case "model_retry": answer.delay(data.text); break;
     case "reply":
       answer.settle();
       if (data.status === "done") answer.whole(data.text);

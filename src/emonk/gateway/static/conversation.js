@@ -45,6 +45,13 @@ export class Answer {
     else this.dots.remove();
   }
 
+  // Why nothing comes yet; an empty text takes it away.
+  delay(text) {
+    this.reason?.remove();
+    this.reason = text ? element("p", { class: "meta" }, text) : null;
+    if (this.reason) this.put(this.reason);
+  }
+
   add(text) {
     if (!this.text) {
       this.text = { source: "", node: element("div", { class: "text" }), due: false };
