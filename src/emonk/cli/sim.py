@@ -1,12 +1,13 @@
 """`emonk sim`: an agent's real turn code in a world that fails."""
 
+import signal
 import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
@@ -66,10 +67,12 @@ def _run(name: str, agent: "Agent", first: int, count: int, seen: "Callable[[Out
     from emonk.testing.simulator.processes import WORTH_IT, cores, spread  # noqa: PLC0415 - as above
     from emonk.testing.simulator.run import try_seed  # noqa: PLC0415 - as above
 
-    seen(try_seed(agent, first))
-    if count <= WORTH_IT or cores() == 1:
-        for seed in range(first + 1, first + count):
+    alone = count <= WORTH_IT or cores() == 1
+    with _InterruptsKept() as interrupts:
+        for seed in range(first, first + (count if alone else 1)):
             seen(try_seed(agent, seed))
+            interrupts.check()
+    if alone:
         return
     import asyncio  # noqa: PLC0415 - as above
 
@@ -131,6 +134,37 @@ def _json(report: "Report") -> str:
         ],
     }
     return msgspec.json.encode(whole).decode()
+
+
+class _InterruptsKept:
+    """Keeps an interrupt until a seed is over: within one, it could be taken for what a tool or a task raised.
+
+    The second one ends the process at once.
+    """
+
+    def __init__(self) -> None:
+        self._came = False
+        self._before: Any = None
+
+    def __enter__(self) -> Self:
+        self._before = signal.signal(signal.SIGINT, self._keep)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def check(self) -> None:
+        """Raise it now.
+
+        Raises:
+            KeyboardInterrupt: there was one.
+        """
+        if self._came:
+            raise KeyboardInterrupt
+
+    def _keep(self, *_: object) -> None:
+        self._came = True
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class _Progress:
