@@ -384,7 +384,20 @@ def test_a_task_that_fails_raises_the_kind_of_its_reason(store: str, error: Exce
 
 
 @pytest.mark.parametrize(
-    "task", [{}, {"input": " "}, {"input": 3}, {"input": "x", "context": [3]}, {"input": "x", "model": "boss"}]
+    "task",
+    [
+        None,
+        {},
+        {"input": " "},
+        {"input": 3},
+        {"input": "x", "context": [3]},
+        {"input": "x", "context": 3},
+        {"input": "x", "context": "what was said"},
+        {"input": "x", "model": "boss"},
+        {"input": "x", "model": ["lead"]},
+        {"input": "x", "session_id": 3},
+        {"input": "x", "user_id": ["ann"]},
+    ],
 )
 def test_a_task_that_cannot_be_understood_is_refused(store: str, task: dict[str, Any]) -> None:
     async def main() -> None:

@@ -231,6 +231,11 @@ def test_a_message_that_cannot_be_kept_is_refused(store: str) -> None:
         ({"tools": [len]}, "is not a tool"),
         ({"skills": "nowhere"}, "is not a skill"),
         ({"limits": {"steps": 3}}, "limits is"),
+        ({"name": None}, "cannot be an agent's name"),
+        ({"tools": get_weather}, "tools is"),
+        ({"skills": None}, "skills is"),
+        ({"alerts": {"every": 5}}, "alerts is"),
+        ({"resilience": {"models": {}}}, "resilience is"),
         ({"model": None}, "name no lead"),
         ({"model": {"lead": 3}}, "is no model"),
         ({"model": {"lead": "offline", "boss": "offline"}}, "no role"),
@@ -243,10 +248,35 @@ def test_an_agent_that_cannot_be_is_refused_at_once(settings: dict[str, Any], sa
         make(**{"name": "weather", "model": "offline", **settings})
 
 
-@pytest.mark.parametrize("limits", [{"steps": 0}, {"seconds": -1.0}, {"usd": Decimal(0)}, {"seconds": float("nan")}])
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"steps": 0},
+        {"steps": 2.5},
+        {"steps": True},
+        {"steps": "3"},
+        {"steps": None},
+        {"seconds": -1.0},
+        {"seconds": float("nan")},
+        pytest.param({"seconds": 10**400}, id="an int that no float holds"),
+        {"seconds": "60"},
+        {"seconds": None},
+        {"usd": Decimal(0)},
+        {"usd": Decimal("sNaN")},
+        {"usd": True},
+        {"usd": "0.5"},
+    ],
+    ids=repr,
+)
 def test_a_limit_is_above_zero(limits: dict[str, Any]) -> None:
-    with pytest.raises(InvalidConfig, match="above zero"):
+    with pytest.raises(InvalidConfig, match=rf"limits\.{next(iter(limits))} is"):
         Limits(**limits)
+
+
+def test_a_limit_may_be_as_high_as_one_likes() -> None:
+    limits = Limits(steps=10**30, seconds=1e300, usd=Decimal("1e30"))
+    assert limits.usd == Decimal("1e30")
+    assert Limits(usd=None).usd is None
 
 
 def test_what_can_never_run_is_said_at_the_start(store: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -427,7 +427,21 @@ def test_alerts_find_their_way_by_context_and_process(caplog: pytest.LogCaptureF
     assert "only the log" in caplog.text
 
 
-@pytest.mark.parametrize("every", [0, -1.0, float("nan"), float("inf"), True, "600"])
+@pytest.mark.parametrize("every", [0, -1.0, float("nan"), float("inf"), True, "600", pytest.param(10**400, id="huge")])
 def test_senseless_intervals_are_refused(every: float | Literal["600"]) -> None:
     with pytest.raises(InvalidConfig, match=r"alerts\.every"):
         Alerts(every=every)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("secrets", ["one text", [None], None, 5])
+def test_secrets_are_a_list_of_texts_lest_every_letter_be_one(secrets: object) -> None:
+    make: Any = Alerts
+    with pytest.raises(InvalidConfig, match="secrets"):
+        make(secrets=secrets)
+
+
+@pytest.mark.parametrize("sinks", ["a sink", [None], None, 5, print])
+def test_sinks_are_a_list_of_functions(sinks: object) -> None:
+    make: Any = Alerts
+    with pytest.raises(InvalidConfig, match="sink"):
+        make(sinks)

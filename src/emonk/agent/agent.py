@@ -76,13 +76,15 @@ class Agent:
         alerts: Alerts | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        if not _NAME.fullmatch(name):
+        if not (isinstance(name, str) and _NAME.fullmatch(name)):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidConfig(f"{name!r} cannot be an agent's name", hint="letters, digits, - _ . and at most 64")
         if limits is not None and not hasattr(limits, "steps"):
             raise InvalidConfig(f"limits is {limits!r}", hint="write limits=Limits(steps=8)")
+        if alerts is not None and not hasattr(alerts, "raise_alert"):
+            raise InvalidConfig(f"alerts is {alerts!r}", hint="write alerts=Alerts([...])")
         self.name = name
+        self.tools = collect(tools, skills)
         self.skills = tuple(skills)
-        self.tools = collect(tools, self.skills)
         self.guards = Guards(resilience, clock=clock)
         self._models = by_role(model)
         self._notices = cannot_run(self.tools, self.skills)

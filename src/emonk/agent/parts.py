@@ -1,6 +1,6 @@
 """What an agent is put together from, checked."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from emonk.errors import InvalidArguments, InvalidConfig
 from emonk.permissions.policy import Denied, decide
@@ -16,6 +16,9 @@ def collect(tools: Sequence[Runnable], skills: Sequence[Skill]) -> tuple[Runnabl
     Raises:
         InvalidConfig: something is no tool or no skill, or two have one name.
     """
+    for setting, given in (("tools", tools), ("skills", skills)):
+        if not isinstance(given, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidConfig(f"{setting} is {given!r}", hint="give a list")
     for skill in skills:
         if not hasattr(skill, "instructions"):
             raise InvalidConfig(f"{skill!r} is not a skill", hint="load_skills(DIRECTORY) reads those of a directory")

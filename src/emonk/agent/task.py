@@ -1,7 +1,7 @@
 """Tasks: one thing to do, with what was said before it, done or raised."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import msgspec
 
@@ -41,14 +41,17 @@ def read_task(task: Mapping[str, Any]) -> Task:
     if not isinstance(found, str) or not found.strip():
         raise InvalidConfig("the task has no input", hint='a task is a mapping such as {"input": "what to do"}')
     model = task.get("model")
-    if model not in {None, "lead", "worker"}:
+    if model not in (None, "lead", "worker"):  # no set, which would have to hash it
         raise InvalidConfig(f"the task names the model {model!r}", hint="lead or worker")
+    context: Any = task.get("context") or ()
+    if isinstance(context, str) or not isinstance(context, Sequence):
+        raise InvalidConfig(f"the context of the task is {context!r}", hint="a list of messages")
     return Task(
         input=found,
-        context=tuple(_line(said) for said in task.get("context") or ()),
+        context=tuple(_line(said) for said in cast("Sequence[object]", context)),
         escalated=model == "lead",
-        session_id=task.get("session_id"),
-        user_id=task.get("user_id") or "local",
+        session_id=_name_in(task, "session_id"),
+        user_id=_name_in(task, "user_id") or "local",
     )
 
 
@@ -69,6 +72,13 @@ def done(reply: Reply, *, wait: float) -> Reply:
     if issubclass(kind, InfraError):
         raise kind(reply.text, code=code, retry_after=wait or None)
     raise kind(reply.text, code=code)
+
+
+def _name_in(task: Mapping[str, Any], key: str) -> str | None:
+    name: object = task.get(key)
+    if name is None or isinstance(name, str):
+        return name
+    raise InvalidConfig(f"the {key} of the task is {name!r}", hint="a text")
 
 
 def _kinds() -> dict[str, type[EmonkError]]:

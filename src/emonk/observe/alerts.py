@@ -6,12 +6,12 @@ of the process (`install_alerts`), which at first only log.
 
 import asyncio
 import logging
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from contextvars import ContextVar
-from math import isfinite
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -33,6 +33,7 @@ MESSAGE_LIMIT = 3000
 FLOOD = "other_causes"
 
 Level = Literal["error", "critical"]
+T = TypeVar("T")
 
 _log = logging.getLogger("emonk.alerts")
 
@@ -100,9 +101,11 @@ class Alerts:
             clock: measures `every`, and the pace of the sinks.
 
         Raises:
-            InvalidConfig: `every` is no positive number of seconds.
+            InvalidConfig: `every` is no positive number of seconds, or something is no sink or no secret.
         """
         self._every = check_every(every)
+        sinks = _listed("sinks", sinks, callable, "functions that take an Alert")
+        secrets = _listed("secrets", secrets, _is_text, "texts")
         self._clock = clock
         self._lock = threading.Lock()
         self._told: dict[str, _Told] = {}
@@ -171,13 +174,28 @@ class Alerts:
         return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def _listed(setting: str, given: Iterable[T], fits: Callable[[object], bool], what: str) -> tuple[T, ...]:
+    """What was given, if it is a list: of one text each letter would be struck out, wherever it stands."""
+    if isinstance(given, str) or not isinstance(given, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidConfig(f"{setting} is of type {type(given).__name__}", hint=f"give a list: {what}")
+    listed = tuple(given)
+    odd = [type(one).__name__ for one in listed if not fits(one)]
+    if odd:
+        raise InvalidConfig(f"{setting} holds something of type {odd[0]}", hint=what)
+    return listed
+
+
+def _is_text(given: object) -> bool:
+    return isinstance(given, str)
+
+
 def check_every(every: object) -> float:
     """Seconds in which a cause alerts once.
 
     Raises:
         InvalidConfig: they are no positive number.
     """
-    if isinstance(every, bool) or not isinstance(every, int | float) or not isfinite(every) or every <= 0:
+    if isinstance(every, bool) or not isinstance(every, int | float) or not 0 < every <= sys.float_info.max:
         raise InvalidConfig(f"alerts.every is {every!r}", hint="write a positive number of seconds")
     return float(every)
 

@@ -27,7 +27,7 @@ class CorrectedTask:
         """What the next attempt gets, to keep and to change."""
         context = [_copy(message) for message in (*self._context, *self._learnt)]
         task: dict[str, Any] = {**self._task, "context": context}
-        if len(self._learnt) >= ESCALATE_AFTER and task.get("model") in {None, "worker"}:
+        if len(self._learnt) >= ESCALATE_AFTER and task.get("model") in (None, "worker"):
             task["model"] = "lead"
         return task
 

@@ -1,11 +1,11 @@
 """How far a turn may go."""
 
 from decimal import Decimal
-from math import isfinite
 
 import msgspec
 
 from emonk.errors import InvalidConfig
+from emonk.resilience.bounds import above_zero, whole
 
 REPEATED_FAILURES = 3
 """Equal failures that end a turn."""
@@ -26,7 +26,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         usd: dollars spent on model calls; None is no limit.
 
     Raises:
-        InvalidConfig: a limit that is not above zero.
+        InvalidConfig: a limit that is no number above zero.
     """
 
     steps: int = 24
@@ -34,7 +34,10 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     usd: Decimal | None = None
 
     def __post_init__(self) -> None:
-        for name in ("steps", "seconds", "usd"):
-            value = getattr(self, name)
-            if value is not None and not (isfinite(value) and value > 0):
-                raise InvalidConfig(f"limits.{name} is {value}", hint="a limit is above zero")
+        whole("limits.steps", self.steps, least=1)
+        above_zero("limits.seconds", self.seconds)
+        if isinstance(self.usd, Decimal):
+            if not (self.usd.is_finite() and self.usd > 0):
+                raise InvalidConfig(f"limits.usd is {self.usd}", hint="a number above zero")
+        elif self.usd is not None:
+            above_zero("limits.usd", self.usd)
