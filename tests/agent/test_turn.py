@@ -212,6 +212,35 @@ def test_a_bug_inside_is_a_failed_turn_with_a_trace_not_an_exception(
     assert "a bug in an adapter" in caplog.text
 
 
+class Panic(BaseException):
+    """As extensions in other languages raise it."""
+
+
+class Mute(Exception):
+    """It cannot even be printed."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize(
+    "error", [Panic("index out of bounds"), SystemExit(3), Mute()], ids=lambda error: type(error).__name__
+)
+def test_whatever_a_model_raises_the_user_gets_a_reply(store: str, error: BaseException) -> None:
+    def fail(_: object) -> None:
+        raise error
+
+    async def main() -> None:
+        async with Agent("weather", ScriptedModel(fail), store=store) as agent:
+            reply = await asyncio.wait_for(agent.process_message("hello?", session_id="s"), 20)
+            assert (reply.status, reply.reason) == ("failed", "internal_error")
+            assert await agent.resume("s") is None
+
+    asyncio.run(main())
+
+
 def test_a_message_that_cannot_be_kept_is_refused(store: str) -> None:
     async def main() -> None:
         agent, _ = weather_agent([], store)

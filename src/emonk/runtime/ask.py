@@ -12,6 +12,7 @@ from emonk.ids import uuid7
 from emonk.messages import AssistantMessage, AssistantPart, ToolCall
 from emonk.models.protocol import Model, ModelRequest, ModelResponse, TextDelta
 from emonk.runtime.progress import Emit, ReplyDelta
+from emonk.skills.threads import contained
 
 
 class StreamBroken(InfraError):
@@ -52,7 +53,7 @@ async def ask(model: Model, request: ModelRequest, emit: Emit, *, streaming: boo
         StreamBroken: the stream failed after its first delta, so asking again would not go unseen.
         InfraError, ConfigError: the call failed before anything was said.
     """
-    response = await (_streamed(model, request, emit) if streaming else model.generate(request))
+    response = await contained(_streamed(model, request, emit) if streaming else model.generate(request))
     calls = response.message.tool_calls
     if len({call.id for call in calls}) < len(calls):
         message = AssistantMessage(tuple(_distinct(response.message.parts)))

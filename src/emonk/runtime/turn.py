@@ -14,7 +14,7 @@ from emonk.resilience.deadline import within
 from emonk.runtime.ask import PricedResponse
 from emonk.runtime.asking import Asker, Postponed, could_not
 from emonk.runtime.context import messages_of, this_turn, unusable_note
-from emonk.runtime.dispatch import OUTCOME_UNKNOWN, Dispatcher
+from emonk.runtime.dispatch import OUTCOME_UNKNOWN, Dispatcher, said_by
 from emonk.runtime.ending import CANCELLED, Ending, TurnEnded
 from emonk.runtime.journal import Journal
 from emonk.runtime.progress import Emit
@@ -143,7 +143,7 @@ class Turn:
             _log.exception("turn of message %s failed, trace %s", self.message_id, self._trace_id)
             text = f"Something went wrong inside emonk ({type(error).__name__}), trace {self._trace_id}."
             cause = f"internal_error {type(error).__name__}"
-            self._setup.alert(cause, "error", f"a turn failed: {error!r}", self._trace_id)
+            self._setup.alert(cause, "error", f"a turn failed: {said_by(error)}", self._trace_id)
             return Ending("failed", text, "internal_error")
         finally:
             self.closing = True

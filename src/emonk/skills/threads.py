@@ -85,7 +85,7 @@ async def contained(awaitable: Awaitable[R]) -> R:
         return await awaitable
     except (Exception, asyncio.CancelledError, GeneratorExit):
         raise
-    except BaseException as error:  # else `raise SystemExit` in a tool ends the whole server
+    except BaseException as error:  # else `raise SystemExit` in it ends the whole server
         raise ordinary(error) from error
 
 
