@@ -35,10 +35,11 @@ def with_bug(invariant: str, *arguments: object) -> subprocess.CompletedProcess[
 def test_what_holds_is_code_0_and_a_line(agent: Path) -> None:
     ended = emonk("sim", "--agent", agent, "--seeds", 5)
     assert (ended.returncode, ended.stderr) == (0, "")
-    first, second = ended.stdout.splitlines()
+    first, second, third = ended.stdout.splitlines()
     assert first.startswith("5 seeds, ")
     assert first.endswith(": every invariant held")
     assert second.startswith("replies: ")
+    assert third.startswith("tool runs: ")
 
 
 def test_a_seed_alone_shows_its_schedule_and_what_happened_the_same_each_time(agent: Path) -> None:

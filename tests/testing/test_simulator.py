@@ -9,6 +9,7 @@ from itertools import islice
 
 import pytest
 
+from emonk import Agent
 from emonk.errors import MissingCredential
 from emonk.records import RiskLevel
 from emonk.runtime.limits import Limits
@@ -80,7 +81,7 @@ def test_a_failure_tells_seed_evidence_and_schedule(monkeypatch: pytest.MonkeyPa
     told = str(failed.value)
     assert "breaks an invariant: nothing above low risk runs\n  pay has high risk" in told
     assert "\nthe schedule\n  seed " in told
-    assert told.splitlines()[-2].endswith(" broken")
+    assert told.splitlines()[-3].endswith(" broken")
 
 
 def test_a_seed_is_the_same_alone_and_after_others() -> None:
@@ -204,6 +205,19 @@ def test_the_agents_own_limits_hold() -> None:
     replies = [one.reply for seed in range(20) for one in replay(agent, seed).of(Answered)]
     assert max(reply.steps for reply in replies) <= 2
     assert {"steps", "seconds"} <= {reply.reason for reply in replies}
+
+
+def test_a_limit_longer_than_the_patience_of_a_run_is_no_lost_reply() -> None:
+    simulate(travel_agent(limits=Limits(seconds=1e8)), seeds=20).check()
+
+
+def test_a_report_tells_which_tools_have_run() -> None:
+    report = simulate(travel_agent(), seeds=10)
+    assert report.tool_runs["get_weather"] > 10
+    assert "pay" not in report.tool_runs
+    told = ", ".join(f"{count} {name}" for name, count in sorted(report.tool_runs.items()))
+    assert list(report.lines())[-1] == f"tool runs: {told}"
+    assert list(simulate(Agent("mute", "offline"), seeds=2).lines())[-1] == "tool runs: none"
 
 
 def test_a_schedule_follows_from_its_seed_and_can_be_read() -> None:

@@ -121,6 +121,7 @@ def _json(report: "Report") -> str:
         "requests": report.requests,
         "virtual_seconds": round(report.seconds, 3),
         "replies": dict(sorted(report.replies.items())),
+        "tool_runs": dict(sorted(report.tool_runs.items())),
         "broken": [
             {
                 "seed": outcome.seed,

@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack, aclosing
 from random import Random
 from typing import Self
 
+from msgspec.structs import replace
+
 from emonk.agent import Agent
 from emonk.agent.models import spec_of
 from emonk.errors import EmonkError
@@ -27,6 +29,9 @@ from emonk.testing.simulator.tools import SimulatedTool
 from emonk.turns import Pump
 
 Wrap = Callable[[Model], Model]
+
+LONGEST_TURN = 300.0
+"""Virtual seconds that a turn gets at most, whatever the agent's own limit: a run waits for hours, not for ever."""
 
 
 class SimulatedAgent(Agent):
@@ -50,11 +55,12 @@ class SimulatedAgent(Agent):
         self._given_store = store
         self._alerts = Alerts(clock=clock)
         self._clock = clock
+        self._limits = replace(self._limits, seconds=self.turn_seconds)
 
     @property
     def turn_seconds(self) -> float:
         """What a turn may take."""
-        return self._limits.seconds
+        return min(LONGEST_TURN, self._limits.seconds)
 
 
 class Instance:

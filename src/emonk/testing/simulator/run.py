@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from emonk.agent import Agent
-from emonk.testing.simulator.history import Answered, History, Sent
+from emonk.testing.simulator.history import Answered, History, Sent, ToolBegan
 from emonk.testing.simulator.instance import Wrap
 from emonk.testing.simulator.invariants import INVARIANTS, Broken, Invariant, first_broken
 from emonk.testing.simulator.schedule import Schedule, schedule
@@ -21,6 +21,7 @@ class Outcome(msgspec.Struct, frozen=True):
         requests: that were sent to models.
         seconds: of virtual time.
         replies: how many there were of each status.
+        tool_runs: how often each tool was entered; of one that is missing the run says nothing.
         broken: the first invariant that did not hold.
         schedule: in lines, where something is broken.
         log: what happened, in lines, where something is broken.
@@ -31,6 +32,7 @@ class Outcome(msgspec.Struct, frozen=True):
     requests: int
     seconds: float
     replies: dict[str, int]
+    tool_runs: dict[str, int]
     broken: Broken | None = None
     schedule: tuple[str, ...] = ()
     log: tuple[str, ...] = ()
@@ -61,6 +63,7 @@ class Report:
         self.requests = 0
         self.seconds = 0.0
         self.replies: Counter[str] = Counter()
+        self.tool_runs: Counter[str] = Counter()
         self.broken: list[Outcome] = []
         for outcome in outcomes:
             self.add(outcome)
@@ -72,6 +75,7 @@ class Report:
         self.requests += outcome.requests
         self.seconds += outcome.seconds
         self.replies.update(outcome.replies)
+        self.tool_runs.update(outcome.tool_runs)
         if outcome.broken is not None:
             self.broken.append(outcome)
             self.broken.sort(key=lambda each: each.seed)
@@ -102,7 +106,8 @@ class Report:
             f"{self.seconds / 3600:.1f} virtual hours: {told}"
         )
         if self.replies:
-            yield "replies: " + ", ".join(f"{count} {status}" for status, count in sorted(self.replies.items()))
+            yield f"replies: {_listed(self.replies)}"
+            yield f"tool runs: {_listed(self.tool_runs) or 'none'}"
 
 
 def simulate(
@@ -152,10 +157,15 @@ def judge(history: History, invariants: Sequence[Invariant] = INVARIANTS) -> Out
         requests=sum(1 for _ in history.of(Sent)),
         seconds=round(history.seconds, 3),
         replies=dict(Counter(answered.reply.status for answered in history.of(Answered))),
+        tool_runs=dict(Counter(began.tool for began in history.of(ToolBegan))),
         broken=broken,
         schedule=tuple(history.schedule.lines()) if broken else (),
         log=tuple(history.lines()) if broken else (),
     )
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
 
 
 def _count(number: int, what: str) -> str:
