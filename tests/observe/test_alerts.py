@@ -445,3 +445,24 @@ def test_sinks_are_a_list_of_functions(sinks: object) -> None:
     make: Any = Alerts
     with pytest.raises(InvalidConfig, match="sink"):
         make(sinks)
+
+
+def test_the_token_of_a_slack_webhook_is_a_secret_by_itself(caplog: pytest.LogCaptureFixture) -> None:
+    webhook = Webhook("slack", "https://hooks.slack.com/services/T0000/B0000/abcdefghijklmnop")
+    Alerts([webhook]).raise_alert(alert(message="posting with abcdefghijklmnop failed"))
+    assert "posting with *** failed" in caplog.text
+
+
+def test_a_short_part_of_an_address_is_no_secret_lest_words_be_struck() -> None:
+    assert Webhook("slack", "http://127.0.0.1:1/hook").secrets == ("hook",)
+    assert Webhook("slack", "https://chat.example.com/hooks/in").secrets == ("hooks/in",)
+
+
+def test_what_a_webhook_answers_cannot_write_to_the_terminal(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        refusal = Refusal(404, "gone\x1b[2J\x00 for good")
+        async with WebhookServer("slack", refusals=[refusal]) as server:
+            await Webhook("slack", server.url)(alert())
+
+    asyncio.run(main())
+    assert lines(caplog, logging.WARNING)[-1].endswith("404 gone [2J for good")

@@ -37,6 +37,7 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 Kind = Literal["google_chat", "slack"]
 
 _SAID_LIMIT = 300  # bytes of a refusal that are of interest
+_TOKEN_LENGTH = 8  # characters: what is shorter may be a word, and stand in any text
 _log = logging.getLogger("emonk.alerts")
 
 
@@ -133,7 +134,9 @@ def check_url(kind: Kind, url: str) -> tuple[str, ...]:
     if kind == "slack":
         if not parts.path.strip("/"):
             raise InvalidConfig(f"the url of the slack webhook at {host} has no path", hint="copy it as Slack shows it")
-        return (parts.path.strip("/"),)
+        path = parts.path.strip("/")
+        token = path.rpartition("/")[2]
+        return (path, token) if len(token) >= _TOKEN_LENGTH and token != path else (path,)
     query = parse_qs(parts.query)
     if not (query.get("key") and query.get("token")):
         hint = "copy it as Google Chat shows it, with key and token"
@@ -168,7 +171,8 @@ _ESCAPES: Mapping[Kind, Callable[[str], str]] = {"slack": _for_slack, "google_ch
 
 
 async def _said(answer: "ClientResponse") -> str:
-    return " ".join((await answer.content.read(_SAID_LIMIT)).decode(errors="replace").split())
+    said = (await answer.content.read(_SAID_LIMIT)).decode(errors="replace")
+    return " ".join("".join(each if each.isprintable() else " " for each in said).split())
 
 
 def _refusal(status: int, headers: Mapping[str, str], said: str) -> _Failed:
