@@ -32,6 +32,11 @@ class EmonkError(Exception):
         return f"{self.message} ({self.hint})" if self.hint else self.message
 
 
+def kind_of(error: EmonkError) -> str:
+    """The name of the nearest class of this module, where others may have made their own of it."""
+    return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == __name__)
+
+
 class AgentError(EmonkError):
     """The model can correct it: the message and the hint go back into its context."""
 

@@ -37,11 +37,15 @@ class ModelSaid(msgspec.Struct, frozen=True, kw_only=True, tag="model_message", 
     cost_usd: Decimal | None
 
 
-class ToolReturned(msgspec.Struct, frozen=True, kw_only=True, tag="tool_result", tag_field="kind"):
-    """A tool call came to an end; `seconds` is how long it ran."""
+class ToolReturned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="tool_result", tag_field="kind"):
+    """A tool call came to an end; `seconds` is how long it ran.
+
+    `correctable` says that it failed by the model's own making: with other arguments it might have succeeded.
+    """
 
     result: ToolResult
     seconds: float = 0.0
+    correctable: bool = False
 
 
 class Summarised(msgspec.Struct, frozen=True, kw_only=True, tag="summary", tag_field="kind"):

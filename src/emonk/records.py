@@ -76,7 +76,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
     `cost_usd` is None when a price is not known. `reason` is the code of the error or limit that
     ended the turn, empty when it is done. `degraded` says that no language model could be reached, so that
-    rules alone answered.
+    rules alone answered; `error` is the class of `emonk.errors` that ended the turn, empty where none did.
     """
 
     text: str
@@ -89,3 +89,4 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage = Usage()
     reason: str = ""
     degraded: bool = False
+    error: str = ""

@@ -1,64 +1,31 @@
-"""What a turn does about faults: retries, other models, rules alone, and messages that wait."""
+"""What a turn does about models that fail: retries, other models, rules alone."""
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from emonk import Agent, Context, tool
+from emonk import Agent, tool
 from emonk.errors import (
-    AgentError,
     InvalidConfig,
+    MalformedOutput,
     MissingCredential,
-    OutcomeUnknown,
     QuotaExhausted,
     RateLimited,
     Unavailable,
 )
-from emonk.messages import ToolMessage, UserMessage, assistant, user
+from emonk.messages import ToolMessage
 from emonk.models import Outcome
 from emonk.observe.alerts import Alert, Alerts
-from emonk.records import Reply, SessionKey
-from emonk.resilience.breaker_events import CircuitState
-from emonk.resilience.recovery import execute_with_recovery
-from emonk.resilience.section import ComponentSection, ResilienceSection
-from emonk.runtime.asking import Postponed
 from emonk.testing.clock import ManualClock
 from emonk.testing.model import ScriptedModel, answer, call
-from emonk.turns import Pump
-from tests.agent.weather import CITIES, get_weather, kinds, log_of, weather_agent
-
-PARIS = call("get_weather", city="Paris")
-DOWN = Unavailable("the provider is down")
-ONE_TRY = ResilienceSection(models=ComponentSection(retries=0))
-EXACT = ResilienceSection(models=ComponentSection(jitter=False))
+from tests.agent.recovering import DOWN, EXACT, PARIS, agent_with, ask_over, models
+from tests.agent.weather import CITIES, kinds, log_of, weather_agent
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'weather.db'}"
-
-
-async def ask_over(clock: ManualClock, agent: Agent, text: str = "Weather in Paris?", **ids: Any) -> Reply:
-    """The reply, however long it takes on the clock."""
-    turn = asyncio.create_task(agent.process_message(text, **{"session_id": "s", **ids}))
-    while not turn.done():
-        if clock.sleepers:
-            await clock.advance(1)
-        else:
-            await asyncio.sleep(0)
-    return await turn
-
-
-def models(**scripts: list[Any]) -> dict[str, ScriptedModel]:
-    return {role: ScriptedModel(script, spec=f"scripted:{role}") for role, script in scripts.items()}
-
-
-def agent_with(store: str, given: dict[str, ScriptedModel], **settings: Any) -> Agent:
-    settings.setdefault("tools", [get_weather])
-    settings.setdefault("resilience", ONE_TRY)
-    return Agent("weather", given, store=store, **settings)
 
 
 def test_a_model_that_fails_for_a_while_is_asked_again(store: str) -> None:
@@ -147,34 +114,6 @@ def test_the_lead_is_asked_when_the_worker_gives_no_usable_answer_twice(store: s
     asyncio.run(main())
 
 
-def test_many_different_failures_end_a_turn(store: str) -> None:
-    calls = [call("get_weather", city="Paris", wrong=number) for number in range(20)]
-
-    async def main() -> None:
-        agent, model = weather_agent([*calls], store)
-        async with agent:
-            reply = await agent.process_message("Weather?", session_id="s")
-        assert (reply.status, len(model.requests)) == ("failed", 3)  # the same three times: the name of the argument
-
-    asyncio.run(main())
-
-
-def test_ten_failures_of_any_kind_end_a_turn(store: str) -> None:
-    @tool(risk="low", idempotent=True)
-    async def guess(number: int) -> str:
-        """Guess a number."""
-        raise AgentError(f"{number} is wrong")
-
-    async def main() -> None:
-        script = [call("guess", number=number) for number in range(20)]
-        agent, model = weather_agent(script, store, tools=[guess])
-        async with agent:
-            reply = await agent.process_message("Guess!", session_id="s")
-        assert (reply.status, reply.reason, len(model.requests)) == ("failed", "too_many_failures", 10)
-
-    asyncio.run(main())
-
-
 def test_without_any_model_what_only_reads_still_works_and_the_reply_says_so(store: str) -> None:
     @tool(risk="low", idempotent=True, triggers=["weather in {city}"])
     async def weather(city: str) -> str:
@@ -221,204 +160,75 @@ def test_results_that_are_there_are_shown_when_the_model_is_lost_on_the_way(stor
     asyncio.run(main())
 
 
-def test_a_message_can_wait_until_a_model_is_back(store: str) -> None:
+def test_an_answer_that_an_adapter_cannot_read_is_asked_for_again(store: str) -> None:
     async def main() -> None:
-        given = models(lead=[DOWN, "sunny at last"])
-        async with agent_with(store, given) as agent:
-            assert await agent.enqueue("Weather?", session_id="s", message_id="m1")
-            pump = Pump([agent])
-            assert await pump.once() == 1
-            assert await agent.store.reply(key(agent), "m1") is None
-            await agent.resume("s")
-            reply = await agent.store.reply(key(agent), "m1")
-            assert reply is not None
-            assert (reply.text, reply.degraded) == ("sunny at last", False)
-            assert kinds(await log_of(agent, "s")) == ["user_message", "model_message", "turn_finished"]
-
-    asyncio.run(main())
-
-
-def test_a_message_behind_one_that_waits_is_kept(store: str) -> None:
-    async def main() -> None:
-        given = models(lead=[DOWN, "the first", "the second"])
-        async with agent_with(store, given) as agent:
-            await agent.enqueue("first?", session_id="s", message_id="m1")
-            with pytest.raises(Postponed, match="waits for a language model") as raised:
-                await agent.process_message("second?", session_id="s", message_id="m2")
-            assert "kept" in raised.value.hint
-            reply = await agent.process_message("second?", session_id="s", message_id="m2")
-            assert reply.text == "the second"
-
-    asyncio.run(main())
-
-
-def test_a_tool_of_an_open_circuit_says_until_when(store: str) -> None:
-    async def main() -> None:
-        agent, model = weather_agent([PARIS, "not now"], store)
+        agent, model = weather_agent([MalformedOutput("tool_use_failed", hint="write JSON"), "sunny"], store)
         async with agent:
-            agent.guards.of("skills", "get_weather").breaker.open(60)
-            await agent.process_message("Weather?", session_id="s")
-        result = last_result(model)
-        assert result.error == "circuit_open"
-        assert "get_weather is unavailable until" in result.content
-        assert "do not call it again" in result.content
-        assert not CITIES
+            reply = await agent.process_message("Weather?", session_id="s")
+            assert await agent.store.due("weather") == []
+        assert reply.text == "sunny"
+        assert "write JSON" in str(model.requests[-1].messages)
 
     asyncio.run(main())
 
 
-def test_only_what_is_idempotent_is_tried_once_more(store: str) -> None:
-    tries: list[str] = []
-
-    @tool(risk="low", idempotent=True)
-    async def look(city: str) -> str:
-        """Look."""
-        tries.append("look")
-        raise Unavailable("away")
-
-    @tool(risk="low")
-    async def write(city: str) -> str:
-        """Write."""
-        tries.append("write")
-        raise Unavailable("away")
-
+@pytest.mark.parametrize("error", [ConnectionResetError("gone"), TimeoutError(), OSError("no route")], ids=repr)
+def test_a_faulty_connection_that_an_adapter_lets_through_is_followed_by_the_fallback(
+    store: str, error: Exception
+) -> None:
     async def main() -> None:
-        script = [[call("look", city="Paris"), call("write", city="Paris")], "no luck"]
-        agent, _ = weather_agent(script, store, tools=[look, write])
-        async with agent:
-            await agent.process_message("Go!", session_id="s")
-        assert sorted(tries) == ["look", "look", "write"]
+        async with agent_with(store, models(lead=[error], fallback=["sunny"])) as agent:
+            assert (await agent.process_message("Weather?", session_id="s")).text == "sunny"
 
     asyncio.run(main())
 
 
-@pytest.mark.parametrize(
-    "error", [ConnectionResetError("gone"), TimeoutError(), OutcomeUnknown("cut off")], ids=["reset", "timeout", "told"]
-)
-def test_a_call_that_may_have_acted_is_not_repeated_in_its_turn(store: str, error: Exception) -> None:
-    acted: list[str] = []
-
-    @tool(risk="low")
-    async def refund(order: str) -> str:
-        """Give money back."""
-        acted.append(order)
-        raise error
-
-    async def main() -> None:
-        script = [call("refund", order="7"), call("refund", order="7"), call("refund", order="8"), "I do not know"]
-        agent, model = weather_agent(script, store, tools=[refund])
-        async with agent:
-            reply = await agent.process_message("Refund 7!", session_id="s")
-        assert reply.status == "done"
-        assert acted == ["7", "8"]
-        assert last_result(model).error == "outcome_unknown"
-
-    asyncio.run(main())
-
-
-def test_defects_of_a_tool_do_not_open_its_circuit(store: str) -> None:
-    @tool(risk="low", idempotent=True)
-    async def divide(by: int) -> float:
-        """Divide."""
-        return 1 / by
-
-    async def main() -> None:
-        agent, _ = weather_agent([[call("divide", by=0)] * 16, "no"], store, tools=[divide])
-        async with agent:
-            await agent.process_message("Go!", session_id="s")
-            assert agent.guards.of("skills", "divide").breaker.state is CircuitState.CLOSED
-
-    asyncio.run(main())
-
-
-def test_a_tool_guards_its_own_calls_to_the_outside(store: str) -> None:
-    calls: list[int] = []
-
-    async def fetch(city: str) -> str:
-        calls.append(1)
-        if len(calls) < 3:
-            raise Unavailable("busy")
-        return f"sunny in {city}"
-
-    @tool(risk="low", idempotent=True)
-    async def weather(ctx: Context, city: str) -> str:
-        """The weather of a city."""
-        return await ctx.guard("weather.example").call(fetch, city)
-
+def test_a_lead_that_hangs_leaves_time_for_the_fallback(store: str) -> None:
     async def main() -> None:
         clock = ManualClock()
-        agent, model = weather_agent([call("weather", city="Paris"), "done"], store, tools=[weather], clock=clock)
-        async with agent:
-            assert (await ask_over(clock, agent)).status == "done"
-            assert "weather.example" in {status.name for status in agent.guards.status()}
-        assert last_result(model).content == "sunny in Paris"
-        assert len(calls) == 3
+
+        async def hang(_: object) -> str:
+            await clock.sleep(10_000)
+            return "too late"
+
+        async with agent_with(store, models(lead=[hang], fallback=["sunny"]), clock=clock) as agent:
+            reply = await ask_over(clock, agent)
+            assert reply.text == "sunny"
+            assert agent.guards.of("models", "scripted:lead").breaker.status().failures == 1
 
     asyncio.run(main())
 
 
-def test_a_task_gets_its_context_and_comes_to_a_reply(store: str) -> None:
+def test_alerts_that_were_given_stay_open_for_others(store: str) -> None:
     async def main() -> None:
-        agent, model = weather_agent(["sunny"], store)
-        context = [user("I am in Paris."), assistant("Noted."), {"role": "system", "content": "Be brief."}]
-        async with agent:
-            reply = await agent.execute({"input": "Weather?", "context": context})
-        assert reply.text == "sunny"
-        asked = model.requests[0].messages[0]
-        assert asked == user("[user] I am in Paris.\n\n[assistant] Noted.\n\n[system] Be brief.\n\nWeather?")
+        told: list[Alert] = []
+        alerts = Alerts([told.append])
+        for number in range(2):
+            error = MissingCredential(f"refused {number}", code=f"code_{number}")
+            async with agent_with(store, models(lead=[error]), alerts=alerts) as agent:
+                await agent.process_message("Weather?")
+        await alerts.aclose()
+        assert len(told) == 2
 
     asyncio.run(main())
 
 
-@pytest.mark.parametrize(
-    ("error", "kind"), [(DOWN, Unavailable), (MissingCredential("refused"), MissingCredential)], ids=["outage", "key"]
-)
-def test_a_task_that_fails_raises_the_kind_of_its_reason(store: str, error: Exception, kind: type[Exception]) -> None:
+def test_the_reply_names_each_model_and_its_own_trouble(store: str) -> None:
     async def main() -> None:
-        agent, _ = weather_agent([error], store, resilience=ONE_TRY)
-        async with agent:
-            with pytest.raises(kind):
-                await agent.execute({"input": "Weather?"})
-
-    asyncio.run(main())
-
-
-@pytest.mark.parametrize(
-    "task",
-    [
-        None,
-        {},
-        {"input": " "},
-        {"input": 3},
-        {"input": "x", "context": [3]},
-        {"input": "x", "context": 3},
-        {"input": "x", "context": "what was said"},
-        {"input": "x", "model": "boss"},
-        {"input": "x", "model": ["lead"]},
-        {"input": "x", "session_id": 3},
-        {"input": "x", "user_id": ["ann"]},
-    ],
-)
-def test_a_task_that_cannot_be_understood_is_refused(store: str, task: dict[str, Any]) -> None:
-    async def main() -> None:
-        agent, _ = weather_agent(["never asked"], store)
-        async with agent:
-            with pytest.raises(InvalidConfig):
-                await agent.execute(task)
-
-    asyncio.run(main())
-
-
-def test_recovery_of_a_task_shows_the_model_its_mistake_and_names_the_lead(store: str) -> None:
-    async def main() -> None:
-        blocked = answer(outcome=Outcome.BLOCKED, finish_reason="SAFETY")
-        given = models(worker=[blocked, blocked], lead=["sunny"])
+        given = models(lead=[Unavailable("lead is down")], fallback=[QuotaExhausted("fallback has no quota")])
         async with agent_with(store, given) as agent:
-            reply = await execute_with_recovery(agent, {"input": "Weather?"})
-        assert reply.text == "sunny"
-        asked = given["lead"].requests[0].messages[0]
-        assert isinstance(asked, UserMessage)
-        assert "declined to answer" in asked.text
+            text = (await agent.process_message("Weather?", session_id="s")).text
+            assert "scripted:lead could not answer: lead is down" in text
+            assert "scripted:fallback could not answer: fallback has no quota" in text
+
+    asyncio.run(main())
+
+
+def test_two_models_of_one_name_have_guards_of_their_own(store: str) -> None:
+    async def main() -> None:
+        lead, fallback = ScriptedModel([RateLimited("later", retry_after=50)]), ScriptedModel(["sunny"])
+        async with agent_with(store, {"lead": lead, "fallback": fallback}) as agent:
+            assert (await agent.process_message("Weather?", session_id="s")).text == "sunny"
 
     asyncio.run(main())
 
@@ -448,13 +258,3 @@ def test_a_file_tunes_retries_breakers_and_alerts(tmp_path: Path) -> None:
         file.write_text(f"agent:\n  name: a\n  llm: {{model: offline}}\n  resilience:\n    {broken}\n")
         with pytest.raises(InvalidConfig, match=said):
             Agent.from_file(file)
-
-
-def key(agent: Agent) -> SessionKey:
-    return SessionKey(agent.name, "s")
-
-
-def last_result(model: ScriptedModel) -> Any:
-    message = model.requests[-1].messages[-1]
-    assert isinstance(message, ToolMessage)
-    return message.results[-1]

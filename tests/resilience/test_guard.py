@@ -60,7 +60,11 @@ def test_a_plain_function_is_called_as_well_and_what_it_returns_is_awaited_if_it
         remote = Remote(clock)
         guard = guard_of(clock, timeout=5.0)
         assert await guard.call(len, "four") == 4
-        assert await guard.call(lambda ask: ask(), remote.ask) == "yes"
+
+        def begin() -> Awaitable[str]:
+            return remote.ask()
+
+        assert await guard.call(begin) == "yes"
         assert guard.status().breaker.failures == 0
 
     run(main)
@@ -231,16 +235,40 @@ def test_an_attempt_has_its_own_time() -> None:
     run(main)
 
 
-@pytest.mark.parametrize(("seconds", "failures"), [(10, 0), (31, 1)])
-def test_a_call_that_is_given_up_counts_once_it_was_slow(seconds: float, failures: int) -> None:
+@pytest.mark.parametrize(("seconds", "deadline", "failures"), [(10, 10, 0), (31, 31, 1), (31, 300, 0), (31, None, 0)])
+def test_a_call_that_its_deadline_cuts_off_counts_once_it_was_slow(
+    seconds: float, deadline: float | None, failures: int
+) -> None:
+    """One that its user cancels never does."""
+
     async def main(clock: SimClock) -> None:
         guard, remote = guard_of(clock), Remote(clock, seconds=1000)
-        call = asyncio.create_task(guard.call(remote.ask))
+        until = None if deadline is None else clock.monotonic() + deadline
+        call = asyncio.create_task(guard.call(remote.ask, deadline=until))
         await clock.sleep(seconds)
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
         assert guard.breaker.status().failures == failures
         assert guard.limit.running == 0
+
+    run(main)
+
+
+def test_a_tool_may_take_its_time_and_is_not_slow_for_that() -> None:
+    async def main(clock: SimClock) -> None:
+        guard, remote = Guards(clock=clock).of("skills", "review"), Remote(clock, seconds=100)
+        for _ in range(12):
+            assert await guard.call(remote.ask) == "yes"
+        assert guard.breaker.state is CircuitState.CLOSED
+
+    run(main)
+
+
+def test_a_failure_that_asks_for_a_year_is_looked_at_again_after_the_longest_open_time() -> None:
+    async def main(clock: SimClock) -> None:
+        guard, remote = guard_of(clock), Remote(clock, error=Unavailable("503", retry_after=31_536_000))
+        await failed(guard.call(remote.ask))
+        assert guard.wait() == pytest.approx(300)
 
     run(main)
 
@@ -311,6 +339,22 @@ def test_a_jump_of_the_wall_clock_changes_nothing(hours: int) -> None:
         await clock.sleep(31)
         remote.error = None
         assert await guard.call(remote.ask) == "yes"
+
+    run(main)
+
+
+def test_the_last_good_answer_is_given_with_its_age_while_the_outside_fails() -> None:
+    async def main(clock: SimClock) -> None:
+        guard, remote = guard_of(clock, retries=2, first_delay=2.0, jitter=False), Remote(clock)
+        fresh = await guard.call_or_last("news", remote.ask)
+        assert (fresh.value, fresh.age_seconds) == ("yes", None)
+        remote.error = DOWN
+        before = clock.monotonic()
+        old = await guard.call_or_last("news", remote.ask)
+        assert (old.value, old.age_seconds) == ("yes", pytest.approx(6.0))
+        assert clock.monotonic() - before == pytest.approx(6.0)
+        assert len(remote.asked) == 4
+        assert await failed(guard.call_or_last("weather", remote.ask)) is DOWN
 
     run(main)
 

@@ -61,6 +61,9 @@ class Agent:
         InvalidConfig: a name, tool or model that cannot be used.
     """
 
+    continues_tasks = True
+    """A task of the same `message_id` goes on where it was not finished: see `execute`."""
+
     def __init__(
         self,
         name: str,
@@ -90,6 +93,7 @@ class Agent:
         self._notices = cannot_run(self.tools, self.skills)
         self._model_notices: Sequence[str] = ()
         self._alerts = alerts
+        self._alerts_section = AlertsSection()
         self._instructions = instruct(instructions, self.skills)
         self._given_store = store
         self._limits = limits or Limits()
@@ -118,9 +122,9 @@ class Agent:
             limits=section.limits,
             unpriced=section.llm.unpriced,
             resilience=section.resilience,
-            alerts=section.alerts.open(secrets=known_keys()) if section.alerts != AlertsSection() else None,
         )
         agent._notices[:0] = not_available(section, path.parent)
+        agent._alerts_section = section.alerts
         return agent
 
     @property
@@ -163,10 +167,8 @@ class Agent:
                 limits=self._limits,
                 clock=self._clock,
                 guards=self.guards,
-                alerts=self._alerts,
+                alerts=self._open_alerts(opened),
             )
-            if self._alerts is not None:
-                opened.push_async_callback(self._alerts.aclose)
             sessions = Sessions(setup, store, owner)
             opened.push_async_callback(sessions.close)
             self._store, self._sessions, self._open = store, sessions, opened.pop_all()
@@ -244,24 +246,32 @@ class Agent:
 
         Args:
             task: `input`, what to do; if you like `context`, a list of messages before it (of `emonk.messages`, or
-                mappings with `role` and `content`), `model` (`lead` or `worker`), `session_id` and `user_id`.
+                mappings with `role` and `content`), `model` (`lead` or `worker`), `session_id`, `user_id`, and
+                `message_id`, which names the task: the same one again goes on with what was not finished.
 
         Raises:
             InvalidConfig: the task cannot be understood.
             AgentError, InfraError, ConfigError: as the reply's `reason` says.
         """
         read = read_task(task)
-        item = self._item(read.text, read.session_id, read.user_id, None, lead=read.escalated)
+        session, number = self._key(read.session_id), 0
+        message_id = f"{read.message_id}.0"
+        while (earlier := await self.store.reply(session, message_id)) is not None:
+            if earlier.status == "done":
+                return earlier
+            number += 1
+            message_id = f"{read.message_id}.{number}"
+        item = self._item(read.text, read.session_id, read.user_id, message_id, lead=read.escalated)
         reply = await self._running().deliver(item)
         return done(reply, wait=self._running().wait())
 
     async def cancel(self, session_id: str) -> bool:
         """End the turn that runs in a session as `cancelled`; whether there was one in this process."""
-        return self._running().cancel(SessionKey(self.name, session_id))
+        return await self._running().cancel(self._key(session_id))
 
     async def resume(self, session_id: str) -> Reply | None:
         """Run what waits in a session or was left unfinished by a crash; the last reply, or None."""
-        return await self._running().resume(SessionKey(self.name, session_id))
+        return await self._running().resume(self._key(session_id))
 
     def _item(
         self,
@@ -286,7 +296,15 @@ class Agent:
             patient=patient,
             lead=lead,
         )
-        return InboxItem(SessionKey(self.name, session_id or uuid7()), message_id, user_id, said)
+        return InboxItem(self._key(session_id or uuid7()), message_id, user_id, said)
+
+    def _open_alerts(self, opened: AsyncExitStack) -> Alerts | None:
+        """Those that were given, which belong to who gave them, or what the file describes."""
+        if self._alerts is not None or self._alerts_section == AlertsSection():
+            return self._alerts
+        alerts = self._alerts_section.open(secrets=known_keys(), clock=self._clock)
+        opened.push_async_callback(alerts.aclose)
+        return alerts
 
     async def _open_models(self, opened: AsyncExitStack) -> Candidates:
         opener = ModelOpener(
@@ -306,6 +324,9 @@ class Agent:
         store = await connect(given or default_url(), clock=self._clock)
         opened.push_async_callback(store.aclose)
         return store
+
+    def _key(self, session_id: str) -> SessionKey:
+        return SessionKey(self.name, session_id)
 
     def _running(self) -> Sessions:
         if self._sessions is None:

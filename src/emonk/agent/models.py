@@ -88,7 +88,9 @@ class ModelOpener:
             if model is not one:
                 self._opened.push_async_callback(model.aclose)
             await self._check_price(model, told=isinstance(one, str))
-            members.append(Candidate(role, model, self._guards.of("models", model.spec)))
+            same = any(member.model.spec == model.spec for member in members)
+            guard = self._guards.of("models", f"{model.spec} ({role})" if same else model.spec)
+            members.append(Candidate(role, model, guard))
         return Candidates(members)
 
     async def _check_price(self, model: Model, *, told: bool) -> None:

@@ -6,7 +6,8 @@ from typing import Any, cast
 import msgspec
 
 from emonk import errors
-from emonk.errors import AgentError, EmonkError, InfraError, InvalidConfig
+from emonk.errors import InfraError, InvalidConfig
+from emonk.ids import uuid7
 from emonk.messages import AssistantMessage, ToolMessage, UserMessage
 from emonk.records import Reply
 
@@ -18,12 +19,14 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         input: what to do.
         context: what was said before, told to the model as text.
         escalated: ask the lead at once.
+        message_id: names the task: the same one again goes on with what was not finished.
     """
 
     input: str
     context: tuple[str, ...] = ()
     escalated: bool = False
-    session_id: str | None = None
+    message_id: str
+    session_id: str
     user_id: str = "local"
 
     @property
@@ -46,11 +49,13 @@ def read_task(task: Mapping[str, Any]) -> Task:
     context: Any = task.get("context") or ()
     if isinstance(context, str) or not isinstance(context, Sequence):
         raise InvalidConfig(f"the context of the task is {context!r}", hint="a list of messages")
+    message_id = _name_in(task, "message_id") or uuid7()
     return Task(
         input=found,
         context=tuple(_line(said) for said in cast("Sequence[object]", context)),
         escalated=model == "lead",
-        session_id=_name_in(task, "session_id"),
+        message_id=message_id,
+        session_id=_name_in(task, "session_id") or message_id,
         user_id=_name_in(task, "user_id") or "local",
     )
 
@@ -63,14 +68,15 @@ def done(reply: Reply, *, wait: float) -> Reply:
         wait: seconds until a model can be called.
 
     Raises:
-        EmonkError: it was not: an error of the kind that the reply's `reason` names.
+        EmonkError: it was not done: an error of the class that ended the turn; a final `InfraError` where none did, as
+            at a limit or a cancellation, which is no reason to try again.
     """
     if reply.status == "done":
         return reply
-    kind = _kinds().get(reply.reason, AgentError if reply.status in {"failed", "limit"} else InfraError)
+    kind = getattr(errors, reply.error, None) if reply.error else InfraError
     code = reply.reason or reply.status
-    if issubclass(kind, InfraError):
-        raise kind(reply.text, code=code, retry_after=wait or None)
+    if kind is None or issubclass(kind, InfraError):
+        raise (kind or InfraError)(reply.text, code=code, retry_after=wait or None, final=not reply.error)
     raise kind(reply.text, code=code)
 
 
@@ -79,11 +85,6 @@ def _name_in(task: Mapping[str, Any], key: str) -> str | None:
     if name is None or isinstance(name, str):
         return name
     raise InvalidConfig(f"the {key} of the task is {name!r}", hint="a text")
-
-
-def _kinds() -> dict[str, type[EmonkError]]:
-    classes = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, EmonkError)]
-    return {kind.default_code: kind for kind in classes}
 
 
 def _line(said: Any) -> str:

@@ -112,17 +112,11 @@ async def attempts(
         what=what,
     )
     run.until = until
-    if deadline is None:
-        return await run.until_over()
-    end = clock.monotonic() + deadline
-    run.until = end if until is None else min(end, until)
-    try:
-        return await within(deadline, run.until_over(), clock=clock, what=what)
-    except DeadlineExceeded as error:
-        if error is not run.last:
-            run.out_of_time(error)
-            raise error from run.last
-        raise
+    if deadline is not None:
+        run.seconds = deadline
+        run.cut_off = clock.monotonic() + deadline
+        run.until = run.cut_off if until is None else min(run.cut_off, until)
+    return await run.until_over()
 
 
 async def attempts_after(
@@ -161,7 +155,8 @@ class _Run(Generic[T]):
 
     Attributes:
         last: the error of the last attempt that failed.
-        until: when there is no time left, on the clock's `monotonic()`.
+        until: when there is no time left to wait, on the clock's `monotonic()`.
+        cut_off: when an attempt under way is cancelled, on the same clock; `seconds` after the beginning.
     """
 
     def __init__(
@@ -191,6 +186,8 @@ class _Run(Generic[T]):
         self._number = 0
         self.last: Exception | None = None
         self.until: float | None = None
+        self.cut_off: float | None = None
+        self.seconds = 0.0
 
     async def until_over(self) -> T:
         if self._budget is not None:
@@ -203,9 +200,7 @@ class _Run(Generic[T]):
         for self._number in itertools.count(1):
             if error is None:
                 try:
-                    if self._before_attempt is not None:
-                        await settled(self._before_attempt(self._number))
-                    return await self._call()
+                    return await self._attempt()
                 except Exception as failed:  # noqa: BLE001 - raised below, unless there is another attempt
                     error = failed
             self.last = error
@@ -218,10 +213,18 @@ class _Run(Generic[T]):
             error = None
         raise AssertionError  # the loop has no end
 
-    def out_of_time(self, error: DeadlineExceeded) -> None:
-        if self._policy.retries:
-            self._layer.give_up()
-        note_attempts(error, self._number, "the time was over")
+    async def _attempt(self) -> T:
+        if self._before_attempt is not None:
+            await settled(self._before_attempt(self._number))
+        if self.cut_off is None:
+            return await self._call()
+        left = max(0.0, self.cut_off - self._clock.monotonic())
+        try:
+            return await within(left, _awaited(self._call), clock=self._clock, what=self._what)
+        except DeadlineExceeded as error:
+            if not self._out_of_time:
+                raise
+            raise DeadlineExceeded(f"{self._what} took longer than {self.seconds:g} s") from self.last or error
 
     async def _wait_after(self, error: Exception) -> float | str:
         """Seconds to wait before the next attempt, or why there is none."""
@@ -232,7 +235,13 @@ class _Run(Generic[T]):
             self._layer.give_up()
         return verdict
 
+    @property
+    def _out_of_time(self) -> bool:
+        return self.cut_off is not None and self._clock.monotonic() >= self.cut_off
+
     def _verdict(self, error: Exception) -> float | str:
+        if self._out_of_time:
+            return "the time was over"
         if self._layer.cancelled:
             return "the task was cancelled"
         if self._layer.inner_gave_up:
@@ -275,6 +284,10 @@ def note_attempts(error: BaseException, number: int, reason: str) -> None:
     if note not in getattr(error, "__notes__", ()):
         with suppress(Exception):  # an exception that lets nothing be added to it
             error.add_note(note)
+
+
+async def _awaited(call: Callable[[], Awaitable[T]]) -> T:
+    return await call()
 
 
 async def settled(result: object) -> object:

@@ -102,6 +102,7 @@ class CircuitBreaker:
         self._entered: dict[asyncio.Task[Any] | None, list[Permit]] = {}
         self._cool_until = -inf
         self._open_for = settings.open_for
+        self._max_open_for = settings.max_open_for
 
     @overload
     async def call(self, fn: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T: ...
@@ -240,8 +241,11 @@ class CircuitBreaker:
             self._circuit.settle(permit, self._now(), failed=False)
             return
         judged = verdict(error)
-        if judged is not Verdict.IGNORED:
+        if judged is Verdict.COOL_DOWN:
             self.cool_down(hint_of(error) or 0.0)
+        elif judged is Verdict.FAILURE:
+            # A failure that names a time is no quota: however long that is, the circuit finds out for itself.
+            self.cool_down(min(hint_of(error) or 0.0, self._max_open_for))
         self._circuit.settle(permit, self._now(), failed=True if judged is Verdict.FAILURE else None)
 
     def _refusal(self, now: float, wait: float) -> CircuitOpen:

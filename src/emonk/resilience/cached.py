@@ -13,6 +13,7 @@ from emonk.errors import InfraError
 from emonk.resilience.attempts import RetryPolicy, attempts
 from emonk.resilience.bounds import above_zero, whole
 from emonk.resilience.budget import RetryBudget
+from emonk.resilience.classify import retryable
 from emonk.resilience.strategies import STRATEGIES
 
 T = TypeVar("T")
@@ -30,7 +31,8 @@ class Cached(msgspec.Struct, Generic[T], frozen=True):
 class LastGood(Generic[T]):
     """Keeps the last good answers by key, in memory, and gives them out when asking again has failed.
 
-    Only an `InfraError` falls back: what the model or a human must correct is not hidden by an old answer.
+    Only an `InfraError` falls back, and what `classify.retryable` takes for a fault of the outside: what the model or
+    a human must correct is not hidden by an old answer.
     """
 
     def __init__(
@@ -89,7 +91,9 @@ class LastGood(Generic[T]):
                 random=self._random,
                 what=what,
             )
-        except InfraError as error:
+        except Exception as error:
+            if not (isinstance(error, InfraError) or retryable(error)):
+                raise
             kept = self._kept(key)
             if kept is None:
                 raise

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from emonk import messages
 from emonk.errors import AgentError, InvalidConfig
+from emonk.ids import uuid7
 
 ESCALATE_AFTER = 2
 """Errors of the model's own making after which the task names the lead model."""
@@ -13,20 +14,21 @@ ESCALATE_AFTER = 2
 class CorrectedTask:
     """Keeps what was learnt, and never touches the caller's task, its list of messages, or a message that is a dict."""
 
-    def __init__(self, task: Mapping[str, Any]) -> None:
-        """Begin with the caller's task.
+    def __init__(self, task: Mapping[str, Any], *, named: bool = False) -> None:
+        """Begin with the caller's task; `named` gives it a `message_id`, the same in all attempts, if it has none.
 
         Raises:
             InvalidConfig: it is no mapping with `input`, or its `context` is no list.
         """
         self._context = _context_of(task)
         self._task = task
+        self._names: dict[str, Any] = {"message_id": uuid7()} if named else {}
         self._learnt: list[object] = []
 
     def copy(self) -> dict[str, Any]:
         """What the next attempt gets, to keep and to change."""
         context = [_copy(message) for message in (*self._context, *self._learnt)]
-        task: dict[str, Any] = {**self._task, "context": context}
+        task: dict[str, Any] = {**self._names, **self._task, "context": context}
         if len(self._learnt) >= ESCALATE_AFTER and task.get("model") in (None, "worker"):
             task["model"] = "lead"
         return task

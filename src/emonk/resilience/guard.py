@@ -12,7 +12,7 @@
 import asyncio
 import inspect
 import random as chance
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from math import isnan
 from typing import Any, Generic, TypeVar, cast
 
@@ -24,6 +24,7 @@ from emonk.resilience.attempts import OnRetry, RetryPolicy, attempts_after
 from emonk.resilience.breaker import CircuitBreaker, not_callable
 from emonk.resilience.breaker_events import BreakerStatus
 from emonk.resilience.budget import RetryBudget
+from emonk.resilience.cached import Cached, LastGood
 from emonk.resilience.circuit import Permit
 from emonk.resilience.classify import retryable
 from emonk.resilience.deadline import within
@@ -31,6 +32,9 @@ from emonk.resilience.layer import RetryLayer
 from emonk.resilience.limit import ConcurrencyLimit
 
 T = TypeVar("T")
+
+_AT_ONCE = 0.5
+"""Seconds within which a cancellation is the deadline's."""
 
 
 class GuardStatus(msgspec.Struct, frozen=True):
@@ -89,6 +93,7 @@ class Guard:
         self._slow_after = slow_after
         self._clock = clock
         self._random = random
+        self._last: LastGood[Any] = LastGood(policy=RetryPolicy(retries=0), clock=clock)
 
     def wait(self) -> float:
         """Seconds until a call would be admitted, 0 when it would be now."""
@@ -102,6 +107,7 @@ class Guard:
         fn: Callable[..., Awaitable[T] | T],
         *args: Any,
         deadline: float | None = None,
+        attempt_timeout: float | None = None,
         background: bool = False,
         repeatable: bool = True,
         on_retry: OnRetry | None = None,
@@ -114,6 +120,7 @@ class Guard:
             *args: for `fn`.
             deadline: on the clock's `monotonic()`: no attempt begins after it, and no wait that would pass it. An
                 attempt under way it does not cut off; `timeout` does, and the turn's own end.
+            attempt_timeout: seconds for one attempt, where that is less than the guard's own `timeout`.
             background: nobody waits for it, so interactive calls go first.
             repeatable: whether it may be sent again at all.
             on_retry: called before each wait with the retry's number and the error.
@@ -122,7 +129,7 @@ class Guard:
         Raises:
             CircuitOpen: the breaker refused; nothing was sent.
             Unavailable: `overloaded`, too many wait already; nothing was sent.
-            DeadlineExceeded: no time was left, or an attempt took longer than `timeout`.
+            DeadlineExceeded: no time was left, or an attempt took longer than it may.
             InvalidConfig: `fn` is no function, but for instance a coroutine, or `deadline` is no time.
             Exception: the last attempt's own error.
         """
@@ -130,7 +137,17 @@ class Guard:
             raise not_callable(fn)
         if deadline is not None:
             _check_deadline(deadline)
-        call = _Call(self, fn, args, kwargs, deadline, background=background, repeatable=repeatable)
+        times = [seconds for seconds in (self.timeout, attempt_timeout) if seconds is not None]
+        call = _Call(
+            self,
+            fn,
+            args,
+            kwargs,
+            deadline=deadline,
+            timeout=min(times) if times else None,
+            background=background,
+            repeatable=repeatable,
+        )
         self.budget.call()
         with RetryLayer() as layer:
             try:
@@ -151,6 +168,28 @@ class Guard:
                 what=self.name,
             )
 
+    async def call_or_last(
+        self, key: Hashable, fn: Callable[..., Awaitable[T] | T], *args: Any, **options: Any
+    ) -> Cached[T]:
+        """As `call`, but where the outside fails for good, the last good answer to the same `key`, with its age.
+
+        For what may be old, such as a search. Answers are kept in memory, 256 for each dependency, for at most a day.
+
+        Args:
+            key: what is asked, such as the words of a search.
+            fn: one attempt.
+            *args: for `fn`.
+            **options: those of `call`, and keywords for `fn`.
+
+        Raises:
+            Exception: as `call`; an `InfraError` only when no answer is kept.
+        """
+
+        async def call() -> Any:
+            return await self.call(fn, *args, **options)
+
+        return await self._last.call(key, call, what=self.name)
+
     def check_time(self, deadline: float | None) -> None:
         """Begin nothing that has no time left.
 
@@ -160,18 +199,21 @@ class Guard:
         if deadline is not None and self._clock.monotonic() >= deadline:
             raise DeadlineExceeded(f"no time is left to call {self.name}", final=True)
 
-    async def in_time(self, call: Awaitable[T]) -> T:
+    async def in_time(self, call: Awaitable[T], seconds: float) -> T:
         """One attempt within the time that it has.
 
         Raises:
             DeadlineExceeded: it took longer, and was cancelled.
         """
-        return await within(self.timeout, _awaited(call), clock=self._clock, what=self.name)
+        return await within(seconds, _awaited(call), clock=self._clock, what=self.name)
 
-    def judged(self, error: BaseException, permit: Permit) -> BaseException:
-        """A call that is cut off says nothing of the dependency, unless it was slow by then."""
-        ran = self._clock.monotonic() - permit.since
-        if isinstance(error, asyncio.CancelledError) and ran >= self._slow_after:
+    def judged(self, error: BaseException, permit: Permit, deadline: float | None) -> BaseException:
+        """A call that is cut off says nothing of the dependency, unless it was slow and its deadline cut it off."""
+        if not isinstance(error, asyncio.CancelledError) or deadline is None:
+            return error
+        now = self._clock.monotonic()
+        ran = now - permit.since
+        if now >= deadline - _AT_ONCE and ran >= self._slow_after:
             return DeadlineExceeded(f"{self.name} was given up after {ran:.0f} s")
         return error
 
@@ -179,7 +221,7 @@ class Guard:
 class _Call(Generic[T]):
     """One call with its attempts."""
 
-    __slots__ = ("_again", "_args", "_background", "_deadline", "_fn", "_guard", "_kwargs", "_last")
+    __slots__ = ("_again", "_args", "_background", "_deadline", "_fn", "_guard", "_kwargs", "_last", "_timeout")
 
     def __init__(
         self,
@@ -187,8 +229,9 @@ class _Call(Generic[T]):
         fn: Callable[..., Awaitable[T] | T],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        deadline: float | None,
         *,
+        deadline: float | None,
+        timeout: float | None,
         background: bool,
         repeatable: bool,
     ) -> None:
@@ -197,6 +240,7 @@ class _Call(Generic[T]):
         self._args = args
         self._kwargs = kwargs
         self._deadline = deadline
+        self._timeout = timeout
         self._background = background
         self._again = repeatable
         self._last: Exception | None = None
@@ -213,7 +257,7 @@ class _Call(Generic[T]):
             try:
                 result = await self._result()
             except BaseException as error:
-                permit.done(guard.judged(error, permit))
+                permit.done(guard.judged(error, permit, self._deadline))
                 raise
             permit.done()
             return result
@@ -225,10 +269,9 @@ class _Call(Generic[T]):
         return self._again and retryable(error)
 
     def _result(self) -> Awaitable[T]:
-        guard = self._guard
         result = self._fn(*self._args, **self._kwargs)
         call = cast("Awaitable[T]", result) if inspect.isawaitable(result) else _there(cast("T", result))
-        return call if guard.timeout is None else guard.in_time(call)
+        return call if self._timeout is None else self._guard.in_time(call, self._timeout)
 
     def _permit(self) -> Permit:
         """Leave of the breaker; when it refuses a retry, what went wrong is told and not that nothing more did."""

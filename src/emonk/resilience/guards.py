@@ -117,7 +117,8 @@ class Guards:
 
     def _make(self, component: Component, name: str) -> Guard:
         section = self.section.of(component)
-        settings = msgspec.structs.asdict(section.breaker)
+        circuit = section.circuit(component)
+        settings = msgspec.structs.asdict(circuit)
         breaker = CircuitBreaker(name, **settings, clock=self._clock, random=self._random)
         places = section.places(component)
         breaker.subscribe(_report)
@@ -130,7 +131,7 @@ class Guards:
             limit=ConcurrencyLimit(name, at_once=places.at_once, queue=places.queue, clock=self._clock),
             budget=RetryBudget(clock=self._clock),
             timeout=section.timeout,
-            slow_after=inf if section.breaker.slow_after is None else section.breaker.slow_after,
+            slow_after=inf if circuit.slow_after is None else circuit.slow_after,
             clock=self._clock,
             random=self._random,
         )

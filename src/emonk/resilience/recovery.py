@@ -97,7 +97,7 @@ async def execute_with_recovery(
         raise InvalidConfig(f"alert is {alert!r}", hint="give a function that takes an Alert")
     run = _Recovery(
         agent,
-        CorrectedTask(task),
+        CorrectedTask(task, named=getattr(agent, "continues_tasks", False) is True),
         retries=whole("max_retries", max_retries),
         policy=msgspec.structs.replace(STRATEGIES["models"], jitter=flag("jitter", jitter)),
         alert=raise_alert if alert is None else alert,

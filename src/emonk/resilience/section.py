@@ -76,7 +76,7 @@ class ComponentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout: float | None = None
     at_once: int | None = None
     queue: int | None = None
-    breaker: BreakerSection = BreakerSection()
+    breaker: BreakerSection | None = None
 
     def __post_init__(self) -> None:
         self.policy("models")
@@ -84,7 +84,8 @@ class ComponentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ConcurrencyLimit("check", at_once=places.at_once, queue=places.queue)
         if self.timeout is not None:
             above_zero("timeout", self.timeout)
-        _check_section("breaker", self.breaker, BreakerSection)
+        if self.breaker is not None:
+            _check_section("breaker", self.breaker, BreakerSection)
 
     def policy(self, component: Component) -> RetryPolicy:
         """The retries of a dependency of that kind."""
@@ -95,6 +96,10 @@ class ComponentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             longest=self.max_delay,
             jitter=self.jitter,
         )
+
+    def circuit(self, component: Component) -> BreakerSection:
+        """The breaker of a dependency of that kind; a tool may take its time, and is not slow for that."""
+        return self.breaker or BreakerSection(slow_after=None if component == "skills" else 30.0)
 
     def places(self, component: Component) -> Places:
         """The limit of a dependency of that kind."""

@@ -6,11 +6,13 @@ from decimal import Decimal
 import msgspec
 
 from emonk.costs import price
-from emonk.errors import EmonkError, InfraError, UnknownPrice
+from emonk.errors import AgentError, EmonkError, InfraError, Unavailable, UnknownPrice
 from emonk.events import ModelSaid, StepFailed
 from emonk.ids import uuid7
 from emonk.messages import AssistantMessage, AssistantPart, ToolCall
-from emonk.models.protocol import Model, ModelRequest, ModelResponse, TextDelta
+from emonk.models.protocol import Model, ModelRequest, ModelResponse, Outcome, TextDelta
+from emonk.records import Usage
+from emonk.resilience.classify import retryable
 from emonk.runtime.progress import Emit, ReplyDelta
 from emonk.skills.threads import contained
 
@@ -53,7 +55,17 @@ async def ask(model: Model, request: ModelRequest, emit: Emit, *, streaming: boo
         StreamBroken: the stream failed after its first delta, so asking again would not go unseen.
         InfraError, ConfigError: the call failed before anything was said.
     """
-    response = await contained(_streamed(model, request, emit) if streaming else model.generate(request))
+    try:
+        response = await contained(_streamed(model, request, emit) if streaming else model.generate(request))
+    except EmonkError as error:
+        if not isinstance(error, AgentError):
+            raise
+        return PricedResponse(_malformed(model, error), Decimal(0))
+    except Exception as error:
+        if not (isinstance(error, OSError) or retryable(error)):
+            raise
+        said = f"the connection failed: {type(error).__name__}: {error}"
+        raise Unavailable(said, code="disconnected") from error
     calls = response.message.tool_calls
     if len({call.id for call in calls}) < len(calls):
         message = AssistantMessage(tuple(_distinct(response.message.parts)))
@@ -63,6 +75,17 @@ async def ask(model: Model, request: ModelRequest, emit: Emit, *, streaming: boo
     except UnknownPrice:
         cost = None
     return PricedResponse(response, cost)
+
+
+def _malformed(model: Model, error: AgentError) -> ModelResponse:
+    """What an adapter could not make sense of is an answer that cannot be used."""
+    return ModelResponse(
+        message=AssistantMessage(()),
+        outcome=Outcome.MALFORMED,
+        finish_reason=str(error),
+        usage=Usage(),
+        model=model.spec,
+    )
 
 
 def _distinct(parts: Iterable[AssistantPart]) -> Iterable[AssistantPart]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
-from emonk.errors import CircuitOpen, ConfigError, EmonkError, InfraError, QuotaExhausted
+from emonk.errors import CircuitOpen, ConfigError, EmonkError, InfraError, QuotaExhausted, kind_of
 from emonk.events import Interrupted, StepFailed
 from emonk.messages import Message
 from emonk.models.offline import UNREACHABLE, OfflineModel
@@ -19,6 +19,14 @@ from emonk.runtime.setup import Setup
 
 OF_THE_CONVERSATION = frozenset({"context_overflow", "blocked"})
 """Codes that no administrator can do anything about."""
+
+STAND_BY = 45.0
+"""Seconds that a model may spend on waits between retries while another one stands by."""
+
+LOOK_AGAIN = 1.0
+"""Seconds after which it is looked again whether a model can be called."""
+
+KEPT = "its messages are kept, and answered in their order when one is back"
 
 _log = logging.getLogger("emonk.runtime")
 
@@ -34,6 +42,7 @@ class Asker:
 
     Attributes:
         error: why no model could be called; the turn goes on by rules, with the tools that only read. Else None.
+        trouble: the same in words, for the user.
     """
 
     def __init__(
@@ -66,7 +75,9 @@ class Asker:
         self._patient = patient
         self._note = note
         self._rules: OfflineModel | None = None
+        self._asking = False
         self.error: InfraError | None = None
+        self.trouble = ""
 
     async def ask(self, messages: Sequence[Message], *, escalated: bool) -> PricedResponse:
         """The next answer.
@@ -76,37 +87,38 @@ class Asker:
             Postponed: no model can be called and the message is patient.
         """
         if self.error is None:
+            self._asking = True
             answer = await self._ask_models(messages, escalated=escalated)
+            self._asking = False
             if answer is not None:
                 return answer
         return await self._ask_rules(messages)
+
+    def postpone_if_patient(self) -> None:
+        """The turn's time is over: a message that waits for a model has not had its answer by that.
+
+        Raises:
+            Postponed: it was a model that took the time.
+        """
+        if self._patient and self._asking:
+            raise Postponed("the session waits for a language model: it does not answer", hint=KEPT)
 
     async def _ask_models(self, messages: Sequence[Message], *, escalated: bool) -> PricedResponse | None:
         """The answer of the first model that gives one; None when none does."""
         request = ModelRequest(messages, tuple(self._setup.tools.values()), self._setup.instructions)
         failed: list[tuple[Candidate, InfraError]] = []
-        for candidate in self._setup.candidates.available(escalated=escalated):
+        candidates = await self._available(escalated=escalated)
+        for place, candidate in enumerate(candidates, start=1):
             try:
-                return await candidate.guard.call(
-                    ask,
-                    candidate.model,
-                    request,
-                    self._emit,
-                    streaming=self._watched,
-                    deadline=self._deadline,
-                    background=self._background,
-                    on_retry=partial(self._show, candidate),
-                )
+                return await self._ask_one(candidate, request, last=place == len(candidates))
             except StreamBroken as broken:
                 event = Interrupted(text=broken.text, code=broken.code, message=broken.message)
                 text = f"The answer broke off: {broken}"
-                raise TurnEnded(Ending("failed", text, "interrupted", (event,))) from broken
+                raise TurnEnded(Ending("failed", text, "interrupted", (event,), kind_of(broken))) from broken
             except ConfigError as error:
                 self._alert(candidate, error)
-                event = _failed(candidate, error)
-                raise TurnEnded(
-                    Ending("failed", could_not(candidate.model.spec, error), error.code, (event,))
-                ) from error
+                text, event = could_not(candidate.model.spec, error), _failed(candidate, error)
+                raise TurnEnded(Ending("failed", text, error.code, (event,), kind_of(error))) from error
             except InfraError as error:
                 failed.append((candidate, error))
                 if isinstance(error, QuotaExhausted):
@@ -115,6 +127,34 @@ class Asker:
                 _log.warning("%s could not answer: %s", candidate.model.spec, error)
         self._give_up(failed)
         return None
+
+    async def _available(self, *, escalated: bool) -> list[Candidate]:
+        """Who would be called; where nobody would for a moment only, it is waited for."""
+        clock, candidates = self._setup.clock, self._setup.candidates
+        began = clock.monotonic()
+        while not (able := candidates.available(escalated=escalated)):
+            now = clock.monotonic()
+            wait = candidates.pause(now - began)
+            if wait is None or now + wait >= self._deadline:
+                break
+            await clock.sleep(min(wait, LOOK_AGAIN))
+        return able
+
+    async def _ask_one(self, candidate: Candidate, request: ModelRequest, *, last: bool) -> PricedResponse:
+        """One model, with its retries. While another one stands by, it may not take all the time there is."""
+        now = self._setup.clock.monotonic()
+        left = self._deadline - now
+        return await candidate.guard.call(
+            ask,
+            candidate.model,
+            request,
+            self._emit,
+            streaming=self._watched,
+            deadline=self._deadline if last else now + min(STAND_BY, left),
+            attempt_timeout=None if last else left / 2,
+            background=self._background,
+            on_retry=partial(self._show, candidate),
+        )
 
     def _show(self, candidate: Candidate, retry: int, error: Exception) -> None:
         """Let who watches know why nothing is said yet."""
@@ -129,13 +169,13 @@ class Asker:
             Postponed: it rather waits.
         """
         wait = self._setup.candidates.wait()
-        self.error = failed[-1][1] if failed else self._unavailable(wait)
+        if not failed:
+            failed = [(self._setup.candidates.first, self._unavailable(wait))]
         if self._patient:
-            raise Postponed(
-                f"the session waits for a language model: {self.error.message}",
-                hint="its messages are kept, and answered in their order when one is back",
-                retry_after=wait,
-            )
+            said = f"the session waits for a language model: {failed[-1][1].message}"
+            raise Postponed(said, hint=KEPT, retry_after=wait)
+        self.error = failed[-1][1]
+        self.trouble = "\n".join(could_not(candidate.model.spec, error) for candidate, error in failed)
         for candidate, error in failed:
             self._note(_failed(candidate, error))
 

@@ -6,7 +6,14 @@ from typing import Literal
 import msgspec
 
 from emonk.models.protocol import Model
+from emonk.resilience.breaker_events import CircuitState
 from emonk.resilience.guard import Guard
+
+LEFT_ALONE = 60.0
+"""Seconds that a turn waits for a model whose server asked not to be called before."""
+
+OPENED = 10.0
+"""Seconds that a turn waits for a circuit that is open or half open."""
 
 Role = Literal["lead", "worker", "fallback"]
 
@@ -53,6 +60,21 @@ class Candidates:
     def wait(self) -> float:
         """Seconds until the first of them would be called."""
         return min(member.guard.wait() for member in self._work)
+
+    def pause(self, waited: float) -> float | None:
+        """Seconds to wait for the first of them, when nobody can be called; None when that would take too long.
+
+        A server that asks to be left alone is waited for as a retry would wait, an open circuit only for a moment.
+        """
+        waits: list[float] = []
+        for member in self._work:
+            status = member.guard.breaker.status()
+            patience = LEFT_ALONE if status.state is CircuitState.CLOSED else OPENED
+            # Half open, the wait that is told is the worst case: the probes may come back any time.
+            least = 0.0 if status.state is CircuitState.HALF_OPEN else status.wait
+            if waited + least <= patience and waited < patience:
+                waits.append(status.wait)
+        return min(waits, default=None)
 
     def _in_order(self, *roles: Role) -> tuple[Candidate, ...]:
         return tuple(self._roles(roles))

@@ -86,6 +86,19 @@ def open_calls(events: Sequence[Logged]) -> tuple[ToolCall, ...]:
     return ()
 
 
+def unknown_calls(events: Iterable[Event]) -> Iterator[ToolCall]:
+    """The calls among the events of which nobody knows whether they acted."""
+    calls: dict[str, ToolCall] = {}
+    for event in events:
+        match event:
+            case ModelSaid(message=message):
+                calls.update((call.id, call) for call in message.tool_calls)
+            case ToolReturned(result=ToolResult(error="outcome_unknown", call_id=call_id)) if call_id in calls:
+                yield calls[call_id]
+            case _:
+                continue
+
+
 def this_turn(events: Sequence[Logged], message_id: str) -> Iterator[Event]:
     """The events since the user message that opened the turn."""
     started = False

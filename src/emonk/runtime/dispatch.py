@@ -5,13 +5,14 @@ import difflib
 import logging
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from emonk.errors import (
     AgentError,
+    ConfigError,
     EmonkError,
-    InfraError,
     InvalidArguments,
     OutcomeUnknown,
     PermissionDenied,
@@ -41,6 +42,14 @@ class ToolBug(AgentError):
     def __init__(self, error: Exception) -> None:
         super().__init__(type(error).__name__)
         self.error = error
+
+
+class _Said(NamedTuple):
+    """What to tell the model, the code of the error if it is one, and whether the model can correct it."""
+
+    content: str
+    error: str | None = None
+    correctable: bool = False
 
 
 class Dispatcher:
@@ -84,6 +93,10 @@ class Dispatcher:
             tasks = [group.create_task(self._in_turn(call, ended, places)) for call in calls]
         return tuple(task.result() for task in tasks)
 
+    def forbid(self, call: ToolCall) -> None:
+        """Whether it acted is not known, so the same call is refused for the rest of the turn."""
+        self._unknown.add(_key(call))
+
     async def _in_turn(
         self, call: ToolCall, ended: Callable[[ToolReturned], None], places: asyncio.Semaphore
     ) -> ToolReturned:
@@ -93,16 +106,15 @@ class Dispatcher:
     async def _one(self, call: ToolCall, ended: Callable[[ToolReturned], None]) -> ToolReturned:
         self._emit(ToolStarted(call))
         began = self._setup.clock.monotonic()
-        content, error = await self._result(call)
-        result = ToolResult(call.id, call.name, _storable(content), error)
+        said = await self._result(call)
+        result = ToolResult(call.id, call.name, _storable(said.content), said.error)
         seconds = self._setup.clock.monotonic() - began
-        returned = ToolReturned(result=result, seconds=round(seconds, 6))
+        returned = ToolReturned(result=result, seconds=round(seconds, 6), correctable=said.correctable)
         ended(returned)
         self._emit(ToolEnded(result, seconds))
         return returned
 
-    async def _result(self, call: ToolCall) -> tuple[str, str | None]:
-        """What to tell the model, and the code of the error if it is one."""
+    async def _result(self, call: ToolCall) -> _Said:
         try:
             tool = self._allowed(call)
             guard = self._setup.guards.of("skills", tool.name)
@@ -123,7 +135,7 @@ class Dispatcher:
             return self._failure(call, error)  # something inside the tool was cancelled, not the turn
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a tool's bug is the model's news, not the turn's end
             return self._failure(call, error)
-        return said, None
+        return _Said(said)
 
     async def _enter(self, tool: Runnable, call: ToolCall) -> str:
         """One attempt. A defect of the tool says nothing of whether what it depends on is there."""
@@ -137,18 +149,22 @@ class Dispatcher:
                 raise
             raise ToolBug(error) from error
 
-    def _failure(self, call: ToolCall, error: BaseException) -> tuple[str, str]:
+    def _failure(self, call: ToolCall, error: BaseException) -> _Said:
         tool = self._setup.tools.get(call.name)
         failure = tool_failure(error, idempotent=tool is None or tool.idempotent)
         if not isinstance(error, EmonkError):
             _log.error("tool %s failed, trace %s", call.name, self._trace_id, exc_info=error)
         if failure is ToolFailure.UNKNOWN:
-            self._unknown.add(_key(call))
-            return f"{OUTCOME_UNKNOWN} ({said_by(error)})", OutcomeUnknown.default_code
+            self.forbid(call)
+            return _Said(f"{OUTCOME_UNKNOWN} ({said_by(error)})", OutcomeUnknown.default_code)
         if not isinstance(error, EmonkError):
-            return f"The tool failed: {said_by(error)}", "tool_failed"
-        final = failure is ToolFailure.TERMINAL and isinstance(error, InfraError)
-        return error_text(error) + (FINAL if final else ""), error.code
+            return _Said(f"The tool failed: {said_by(error)}", "tool_failed")
+        if isinstance(error, ConfigError):
+            self._setup.alert(
+                f"{error.code} {call.name}", "critical", f"tool {call.name} cannot work: {error}", self._trace_id
+            )
+        text = error_text(error) + (FINAL if failure is ToolFailure.TERMINAL else "")
+        return _Said(text, error.code, failure is ToolFailure.CORRECTABLE)
 
     def _allowed(self, call: ToolCall) -> Runnable:
         tool = self._setup.tools.get(call.name)
@@ -161,7 +177,7 @@ class Dispatcher:
             )
         decision = decide(call.name, tool.risk)
         if isinstance(decision, Denied):
-            raise PermissionDenied(decision.reason, hint="tell the user; do not call it again")
+            raise PermissionDenied(decision.reason)
         if self._unknown and _key(call) in self._unknown:
             raise OutcomeUnknown(f"{call.name} was called with these arguments before, and may have acted")
         return tool

@@ -7,12 +7,16 @@ from emonk.records import ReplyStatus
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """What the reply will say, and which events still belong into the log before it."""
+    """What the reply will say, and which events still belong into the log before it.
+
+    `error` is the class of emonk's error that ended it, by name, empty where none did.
+    """
 
     status: ReplyStatus
     text: str
     reason: str = ""
     events: tuple[Event, ...] = ()
+    error: str = ""
 
     @property
     def own_text(self) -> str:

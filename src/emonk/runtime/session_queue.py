@@ -77,6 +77,8 @@ class SessionQueue:
         self._turn: Turn | None = None
         self._draining = False
         self._stopping = False
+        self._impatient = False
+        self._ended = False
         self._patience = POLL_SECONDS
         self.failure: EmonkError | None = None
 
@@ -111,6 +113,15 @@ class SessionQueue:
         """Run everything that the inbox holds, also what nobody here waits for."""
         self._draining = True
         return self.start()
+
+    async def cancel_waiting(self) -> bool:
+        """End what waits for a language model as cancelled, and run what waits behind it; whether there was any."""
+        if not self.idle:
+            return False
+        self._impatient, self._ended = True, False
+        await asyncio.gather(self.drain(), return_exceptions=True)
+        self._impatient = False
+        return self._ended
 
     def runs(self, message_id: str) -> bool:
         """Whether this message's turn is the one that runs."""
@@ -194,7 +205,9 @@ class SessionQueue:
         try:
             self._turn = Turn(self._setup, claimed, journal, emit=emit, watched=watched, background=not callers)
             self._renewal.hold(journal, partial(self.cancel, item.message_id))
-            cancelled = item.message_id in self._cancelled
+            waited = self._impatient and isinstance(item.event, UserSaid) and item.event.patient
+            self._ended = self._ended or waited
+            cancelled = waited or item.message_id in self._cancelled
             reply = await (self._turn.finish(CANCELLED) if cancelled else self._turn.run())
         except StaleSession:
             return None  # another writer took the session over and will run the message

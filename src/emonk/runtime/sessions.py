@@ -63,10 +63,10 @@ class Sessions:
         self._check_open()
         return (await self._store.accept(item)).state != "full"
 
-    def cancel(self, session: SessionKey) -> bool:
-        """End the turn that runs in a session; whether there was one."""
-        queue = self._queues.get(session)
-        return queue is not None and queue.cancel()
+    async def cancel(self, session: SessionKey) -> bool:
+        """End the turn that runs in a session, or the messages that wait for a language model; whether any did."""
+        queue = self._queue(session)
+        return queue.cancel() or await queue.cancel_waiting()
 
     async def resume(self, session: SessionKey) -> Reply | None:
         """Run what waits in a session's inbox, or was left unfinished; the last reply, None without one.

@@ -3,40 +3,12 @@
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from emonk.errors import (
-    CircuitOpen,
-    ConfigError,
-    DeadlineExceeded,
-    InvalidConfig,
-    MissingCredential,
-    OutcomeUnknown,
-    PermissionDenied,
-    QuotaExhausted,
-    RateLimited,
-    Unavailable,
-)
+from emonk.errors import AgentError
 from emonk.events import Event, ModelSaid, StepFailed, ToolReturned
 from emonk.messages import ToolResult
 from emonk.records import Usage
 from emonk.runtime.ending import Ending, TurnEnded
 from emonk.runtime.limits import FAILURES, REPEATED_FAILURES, STRUGGLING, Limits
-
-NOT_THE_MODELS = frozenset(
-    kind.default_code
-    for kind in (
-        CircuitOpen,
-        ConfigError,
-        DeadlineExceeded,
-        InvalidConfig,
-        MissingCredential,
-        OutcomeUnknown,
-        PermissionDenied,
-        QuotaExhausted,
-        RateLimited,
-        Unavailable,
-    )
-)
-"""Codes of failures that no other model would avoid."""
 
 
 class Tally:
@@ -46,7 +18,8 @@ class Tally:
         steps: answers of models.
         usage: their tokens.
         cost: their USD, None once one of them is unknown.
-        failures: what went wrong and a better model might do better: equal failures of one step count once.
+        failures: how often something went wrong; equal failures of one step count once.
+        own: how many of those were of the model's own making, so that a better one might do better.
     """
 
     def __init__(self, before: Iterable[Event] = ()) -> None:
@@ -54,6 +27,7 @@ class Tally:
         self.usage = Usage()
         self.cost: Decimal | None = Decimal(0)
         self.failures = 0
+        self.own = 0
         self._failures: dict[tuple[str, str], int] = {}
         self._recount(before)
 
@@ -74,30 +48,32 @@ class Tally:
     @property
     def struggling(self) -> bool:
         """It is time to ask the lead."""
-        return self.failures >= STRUGGLING
+        return self.own >= STRUGGLING
 
     def fail(self, returned: Sequence[ToolReturned]) -> None:
         """Count a step's failures, and end the turn at the third equal one."""
         for result in self._count_step(returned):
             if self._failures[_key(result)] >= REPEATED_FAILURES:
                 text = f"Stopped: {result.name} failed {REPEATED_FAILURES} times the same way. {result.content}"
-                raise TurnEnded(Ending("failed", text, result.error or ""))
+                raise TurnEnded(Ending("failed", text, result.error or "", error=AgentError.__name__))
         if self.failures >= FAILURES:
             text = f"Stopped: {self.failures} calls failed, the last with: {returned[-1].result.content}"
-            raise TurnEnded(Ending("failed", text, "too_many_failures"))
+            raise TurnEnded(Ending("failed", text, "too_many_failures", error=AgentError.__name__))
 
     def unusable(self) -> int:
         """Count an answer of the model that cannot be used; how many there were."""
         self.failures += 1
+        self.own += 1
         return self._count(("", "unusable"))
 
     def _count_step(self, returned: Iterable[ToolReturned]) -> list[ToolResult]:
         """Equal failures within one step count once: the model had not seen the first when it made the second."""
-        failed = list({_key(one.result): one.result for one in returned if one.result.error}.values())
-        for result in failed:
-            self._count(_key(result))
-            self.failures += result.error not in NOT_THE_MODELS
-        return failed
+        failed = list({_key(one.result): one for one in returned if one.result.error}.values())
+        for one in failed:
+            self._count(_key(one.result))
+            self.failures += 1
+            self.own += one.correctable
+        return [one.result for one in failed]
 
     def _count(self, key: tuple[str, str]) -> int:
         self._failures[key] = self._failures.get(key, 0) + 1

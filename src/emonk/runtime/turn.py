@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from emonk.errors import DeadlineExceeded, EmonkError
+from emonk.errors import ConfigError, DeadlineExceeded, InfraError, InvalidConfig, MalformedOutput, kind_of
 from emonk.events import ToolReturned, TurnCancelled, TurnFinished, UserSaid
 from emonk.messages import ToolCall, ToolMessage, ToolResult
 from emonk.models.protocol import Outcome
@@ -12,8 +12,8 @@ from emonk.observe.trace import trace_context
 from emonk.records import Reply
 from emonk.resilience.deadline import within
 from emonk.runtime.ask import PricedResponse
-from emonk.runtime.asking import Asker, Postponed, could_not
-from emonk.runtime.context import messages_of, this_turn, unusable_note
+from emonk.runtime.asking import Asker, Postponed
+from emonk.runtime.context import messages_of, this_turn, unknown_calls, unusable_note
 from emonk.runtime.dispatch import OUTCOME_UNKNOWN, Dispatcher, said_by
 from emonk.runtime.ending import CANCELLED, Ending, TurnEnded
 from emonk.runtime.journal import Journal
@@ -65,8 +65,11 @@ class Turn:
             background=background,
             emit=emit,
         )
-        # What a crash left open may have acted.
-        self._dispatcher.started.update(call.id for call in journal.open_calls)
+        if claimed.resumed:
+            # What a crash left open may have acted.
+            self._dispatcher.started.update(call.id for call in journal.open_calls)
+            for call in unknown_calls(this_turn(claimed.events, item.message_id)):
+                self._dispatcher.forbid(call)
         self.message_id = item.message_id
         self.abandoned = False
         self.closing = False
@@ -106,6 +109,7 @@ class Turn:
             usage=tally.usage,
             reason=ending.reason,
             degraded=self._asker.error is not None,
+            error=ending.error,
         )
         last = (
             TurnCancelled(message_id=self.message_id, steps=tally.steps, cost_usd=tally.cost)
@@ -129,6 +133,7 @@ class Turn:
         except TurnEnded as ended:
             return ended.ending
         except DeadlineExceeded:
+            self._asker.postpone_if_patient()
             return Ending("limit", f"Stopped: the turn took longer than {limit:g} s.", "seconds")
         except asyncio.CancelledError:
             if self.abandoned:
@@ -137,7 +142,7 @@ class Turn:
             while task is not None and task.uncancel():
                 continue
             return CANCELLED
-        except EmonkError:
+        except (InfraError, ConfigError):
             raise
         except Exception as error:  # noqa: BLE001 - logged, and the user gets a reply
             _log.exception("turn of message %s failed, trace %s", self.message_id, self._trace_id)
@@ -166,7 +171,7 @@ class Turn:
                     return Ending("limit", text, "max_output_tokens", (answer.said(),))
                 case Outcome.BLOCKED:
                     text = f"The provider declined to answer ({response.finish_reason})."
-                    return Ending("failed", text, "blocked", (answer.said(),))
+                    return Ending("failed", text, "blocked", (answer.said(),), InvalidConfig.__name__)
                 case Outcome.MALFORMED | Outcome.EMPTY:
                     self._unusable(answer)
 
@@ -181,10 +186,10 @@ class Turn:
         text, error = answer.response.text, self._asker.error
         if error is None:
             return Ending("done", text, events=(answer.said(),))
-        text = f"{could_not(self._setup.candidates.first.model.spec, error)}\n\n{text}"
+        text = f"{self._asker.trouble}\n\n{text}"
         if isinstance(self._messages[-1], ToolMessage):
             return Ending("done", text, "degraded")
-        return Ending("failed", text, error.code)
+        return Ending("failed", text, error.code, error=kind_of(error))
 
     async def _step(self, answer: PricedResponse) -> None:
         """Run the calls of an answer. What is not repeatable begins and ends with its record being durable."""
@@ -209,6 +214,7 @@ class Turn:
         settled = list(await self._dispatcher.run(again, self._note)) if again else []
         for call in calls:
             if call not in again:
+                self._dispatcher.forbid(call)
                 settled.append(ToolReturned(result=_unknown(call)))
                 self._note(settled[-1])
         results = {one.result.call_id: one.result for one in settled}
@@ -241,7 +247,7 @@ class Turn:
         allowed = 2 if self._setup.candidates.can_escalate and not self._lead else 1
         if self._tally.unusable() > allowed:
             text = f"The model gave no usable answer {'twice' if allowed == 1 else 'three times'}: {detail}."
-            raise TurnEnded(Ending("failed", text, "malformed_output", (failed,)))
+            raise TurnEnded(Ending("failed", text, "malformed_output", (failed,), MalformedOutput.__name__))
         self._journal.note((failed,))
         self._messages.append(unusable_note(detail))
 

@@ -16,11 +16,12 @@ class Voice(msgspec.Struct, frozen=True):
 
     why: str
     cure: str
+    shows: str
 
     @property
     def footer(self) -> str:
         """Under what a tool returned."""
-        return f"*{self.why}: emonk's offline planner chose the tool and shows its result as it is.*"
+        return f"*{self.why}: {self.shows}*"
 
     @property
     def answers(self) -> str:
@@ -31,10 +32,12 @@ class Voice(msgspec.Struct, frozen=True):
 UNCONFIGURED = Voice(
     "No language model is configured",
     "To talk freely, set `EMONK_MODEL=gemini:NAME` (or `llm.model` in the agent's file) and `GEMINI_API_KEY`.",
+    "emonk's offline planner chose the tool and shows its result as it is.",
 )
 UNREACHABLE = Voice(
     "No language model can be reached at the moment",
     "Ask again later, or have this message answered when a model is back.",
+    "what the tools returned is shown as it is.",
 )
 
 _SLOT = re.compile(r"\{(\w+)\}")
