@@ -157,7 +157,10 @@ class CircuitBreaker:
         Raises:
             CircuitOpen: not now; `retry_after` is what `wait()` says.
         """
-        now = self._now()
+        now = self._clock.monotonic()
+        if self._circuit.closed and now >= self._cool_until:  # nearly always so
+            return self._circuit.admit(now, self._settle)
+        self._circuit.advance(now)
         wait = self._wait(now)
         if wait > 0:
             raise self._refusal(now, wait)
@@ -174,6 +177,8 @@ class CircuitBreaker:
 
         Half open with every permit out, it is the time by which the probes have decided at the latest.
         """
+        if self._circuit.closed and self._clock.monotonic() >= self._cool_until:
+            return 0.0
         return self._wait(self._now())
 
     def status(self) -> BreakerStatus:

@@ -20,7 +20,7 @@ class Permit:
     __slots__ = ("_settle", "generation", "probe", "since")
 
     def __init__(
-        self, settle: "Callable[[Permit, BaseException | None], None]", *, generation: int, probe: bool, since: float
+        self, settle: "Callable[[Permit, BaseException | None], None]", generation: int, since: float, *, probe: bool
     ) -> None:
         self._settle: Callable[[Permit, BaseException | None], None] | None = settle
         self.generation = generation
@@ -44,6 +44,7 @@ class Circuit:
 
     Attributes:
         state: as it was at the time of the last `advance`.
+        closed: the state is closed; time alone does not change that.
         reason: why it came to that state, as one line for a reader.
     """
 
@@ -51,6 +52,7 @@ class Circuit:
         self, settings: BreakerSettings, *, random: Callable[[], float], changed: Callable[[CircuitState], None]
     ) -> None:
         self.state = CircuitState.CLOSED
+        self.closed = True
         self.reason = ""
         self._settings = settings
         self._random = random
@@ -90,9 +92,8 @@ class Circuit:
 
     def admit(self, now: float, settle: Callable[[Permit, BaseException | None], None]) -> Permit:
         """A permit for a call that begins now; `free_at` must be past."""
-        probe = self.state is CircuitState.HALF_OPEN
-        permit = Permit(settle, generation=self._generation, probe=probe, since=now)
-        if probe:
+        permit = Permit(settle, self._generation, now, probe=not self.closed)
+        if permit.probe:
             self._out[permit] = now + self._settings.half_open_timeout
         return permit
 
@@ -126,7 +127,7 @@ class Circuit:
 
     def _record(self, now: float, *, failed: bool, slow: bool) -> None:
         tally = self._window.record(now, failed=failed, slow=slow)
-        if tally.calls < self._settings.min_calls:
+        if tally.calls < self._settings.min_calls or not (tally.failures or tally.slow):
             return
         reason = self._breach(tally, "calls")
         if reason is not None:
@@ -155,6 +156,7 @@ class Circuit:
 
     def _enter(self, state: CircuitState, reason: str) -> None:
         before, self.state = self.state, state
+        self.closed = state is CircuitState.CLOSED
         self.reason = reason
         self._generation += 1
         self._out.clear()

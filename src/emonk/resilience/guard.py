@@ -137,14 +137,16 @@ class Guard:
             raise not_callable(fn)
         if deadline is not None:
             _check_deadline(deadline)
-        times = [seconds for seconds in (self.timeout, attempt_timeout) if seconds is not None]
+        timeout = self.timeout
+        if attempt_timeout is not None:
+            timeout = attempt_timeout if timeout is None else min(timeout, attempt_timeout)
         call = _Call(
             self,
             fn,
             args,
             kwargs,
             deadline=deadline,
-            timeout=min(times) if times else None,
+            timeout=timeout,
             background=background,
             repeatable=repeatable,
         )

@@ -191,7 +191,8 @@ class SessionQueue:
 
     async def _run(self, claimed: Claimed) -> Reply | None:
         item = claimed.item
-        journal = Journal(self._store, claimed.lease, claimed.revision, open_calls(claimed.events))
+        begun = open_calls(claimed.events) if claimed.resumed else ()
+        journal = Journal(self._store, claimed.lease, claimed.revision, begun)
         callers = self._callers.setdefault(item.message_id, [])
         for caller in callers:
             caller.accepted(item.event.trace_id if isinstance(item.event, UserSaid) else "")
