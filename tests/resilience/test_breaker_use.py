@@ -38,6 +38,27 @@ def run(coroutine: Any) -> None:
     asyncio.run(coroutine)
 
 
+class TestOut:
+    """Permits that are out are counted in every state, until each has come back."""
+
+    def test_calls_under_way_are_out_also_when_their_time_is_long_over(self, clock: JumpingClock) -> None:
+        async def check() -> None:
+            breaker = breaker_of(clock)
+            late = breaker.acquire()
+            await use(breaker, *[BOOM] * 10)
+            assert (breaker.state, breaker.status().out) == (OPEN, 1)
+            await clock.advance(30)
+            probe = breaker.acquire()
+            await clock.advance(1000)
+            assert (breaker.state, breaker.status().out) == (HALF_OPEN, 2)
+            breaker.reset()
+            for permit in (late, probe, probe):
+                permit.done(asyncio.CancelledError())
+            assert breaker.status().out == 0
+
+        run(check())
+
+
 class TestBlocks:
     def test_blocks_of_many_tasks_and_nested_ones_each_end_their_own(self, clock: JumpingClock) -> None:
         async def one(breaker: CircuitBreaker, seconds: float, *, failing: bool) -> None:

@@ -233,7 +233,7 @@ class TestOpen:
             await clock.advance(30)
             for permit in early[5:10]:
                 permit.done(BOOM)
-            assert breaker.status() == BreakerStatus("gemini", HALF_OPEN, 0, 0, 0, 0.0)
+            assert breaker.status() == BreakerStatus("gemini", HALF_OPEN, 0, 0, 0, 0.0, out=10)
             await use(breaker, None, None, None)
             for permit in early[10:]:
                 permit.done(BOOM)

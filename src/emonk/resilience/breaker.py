@@ -183,8 +183,10 @@ class CircuitBreaker:
 
     def status(self) -> BreakerStatus:
         now = self._now()
-        tally = self._circuit.tally(now)
-        return BreakerStatus(self.name, self._circuit.state, tally.calls, tally.failures, tally.slow, self._wait(now))
+        circuit, tally = self._circuit, self._circuit.tally(now)
+        return BreakerStatus(
+            self.name, circuit.state, tally.calls, tally.failures, tally.slow, self._wait(now), circuit.out
+        )
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Have a plain function called with each `BreakerEvent`; returns what ends that.

@@ -54,6 +54,7 @@ class BreakerStatus(msgspec.Struct, frozen=True):
         failures: how many of them failed.
         slow: how many of them were slow.
         wait: seconds until a call would be admitted.
+        out: calls that were let through and have not ended.
     """
 
     name: str
@@ -62,6 +63,7 @@ class BreakerStatus(msgspec.Struct, frozen=True):
     failures: int
     slow: int
     wait: float
+    out: int = 0
 
 
 Listener = Callable[[BreakerEvent], object]

@@ -46,6 +46,7 @@ class Circuit:
         state: as it was at the time of the last `advance`.
         closed: the state is closed; time alone does not change that.
         reason: why it came to that state, as one line for a reader.
+        out: permits that were given and have not come back, also those that count for nothing any more.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Circuit:
         self.state = CircuitState.CLOSED
         self.closed = True
         self.reason = ""
+        self.out = 0
         self._settings = settings
         self._random = random
         self._changed = changed
@@ -92,6 +94,7 @@ class Circuit:
 
     def admit(self, now: float, settle: Callable[[Permit, BaseException | None], None]) -> Permit:
         """A permit for a call that begins now; `free_at` must be past."""
+        self.out += 1
         permit = Permit(settle, self._generation, now, probe=not self.closed)
         if permit.probe:
             self._out[permit] = now + self._settings.half_open_timeout
@@ -99,6 +102,7 @@ class Circuit:
 
     def settle(self, permit: Permit, now: float, *, failed: bool | None) -> None:
         """Take a permit back, and record how its call ended unless that is None."""
+        self.out -= 1
         if permit.generation != self._generation or (permit.probe and self._out.pop(permit, None) is None):
             return
         if failed is not None:
