@@ -2,13 +2,10 @@
 
 import asyncio
 import subprocess
-import threading
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from emonk import tool
 from emonk.agent import Agent
@@ -16,10 +13,9 @@ from emonk.messages import ToolMessage
 from emonk.models.protocol import ModelRequest
 from emonk.testing.model import Plain, call
 from tests.conftest import PROJECT
-from tests.gateway.serving import TOKEN, agent_of, served
-from tests.requirements import require
+from tests.gateway.browsing import Background, sign_in
+from tests.gateway.serving import TOKEN, agent_of
 
-ARGUMENTS = ("--no-sandbox", "--disable-background-networking", "--disable-gpu")
 REVIEW = """\
 ## One finding
 
@@ -51,65 +47,6 @@ def answer(request: ModelRequest) -> Plain:
     if isinstance(last, ToolMessage):
         return REVIEW
     return call("review", commits=1)
-
-
-class Background:
-    """An event loop in a thread, where the server and its agents live while the test drives the browser."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self.loop.run_forever)
-
-    def __enter__(self) -> "Background":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join()
-        self.loop.close()
-
-    @contextmanager
-    def serving(self, *agents: Agent) -> Generator[str]:
-        """The address of a server that runs until the block ends."""
-        context = served(*agents)
-        server = asyncio.run_coroutine_threadsafe(context.__aenter__(), self.loop).result()
-        try:
-            yield server.url
-        finally:
-            asyncio.run_coroutine_threadsafe(context.__aexit__(None, None, None), self.loop).result()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = require("chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def background() -> Iterator[Background]:
-    with Background() as running:
-        yield running
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1100, "height": 800})
-    page = context.new_page()
-    troubles: list[str] = []
-    page.on("pageerror", lambda error: troubles.append(str(error)))
-    page.on("console", lambda said: troubles.append(said.text) if "Content Security Policy" in said.text else None)
-    yield page
-    context.close()
-    assert troubles == []
-
-
-def sign_in(page: Page, url: str) -> None:
-    page.goto(f"{url}/?token={TOKEN}")
-    expect(page.locator("#agents button[aria-pressed=true]")).to_be_visible()
 
 
 def test_one_click_reviews_and_a_reload_keeps_it(page: Page, background: Background, tmp_path: Path) -> None:

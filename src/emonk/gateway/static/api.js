@@ -8,6 +8,11 @@ export class Refused extends Error {
   }
 }
 
+// Names a message or a session once and for all.
+export function identifier() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 export async function get(path) {
   return (await request(path)).json();
 }

@@ -1,13 +1,18 @@
 // The chat page: which agent, which session, and the turn that runs.
 
-import { get, post, Refused, streamTurn } from "/static/api.js";
+import { get, identifier, post, Refused, streamTurn } from "/static/api.js";
 import { Answer, replay, said, spent } from "/static/conversation.js";
+import { Kept } from "/static/kept.js";
 import { element } from "/static/markdown.js";
+import { sessionItem } from "/static/sessions.js";
+import { View } from "/static/view.js";
+import { welcome } from "/static/welcome.js";
 
 const ui = Object.fromEntries([...document.querySelectorAll("[id]")].map((node) => [node.id, node]));
+const view = new View(ui.scroll, ui.log, () => session !== null);
 const RETRIES = 5;
+const LOOK_AGAIN = 3000; // milliseconds, while something waits for a language model
 const BLANK = "…";
-const END = 40; // pixels: scrolled to within these, the reader is at the end
 const ENDINGS = new Set(["turn_finished", "turn_cancelled"]);
 
 let agents = [];
@@ -15,8 +20,8 @@ let agent = null;
 let session = null; // null until the first message is sent
 let turn = null; // { session, answer } while one runs
 let seen = unread(); // what of the session's log is on the page
-let following = true; // the end is kept in view, until the reader scrolls away from it
-let scrolledTo = 0;
+let kept = null; // what waits there for a language model
+let looking = 0;
 
 async function start() {
   agents = (await get("/api/agents")).agents;
@@ -51,7 +56,8 @@ async function show() {
   session = here.session;
   if (turn && turn.session !== session) turn = null; // it runs on, unwatched
   seen = unread();
-  following = true;
+  attend(keptHere());
+  view.follow();
   ui.side.classList.remove("open");
   ui.toggle.setAttribute("aria-expanded", "false");
   notice("");
@@ -70,7 +76,10 @@ async function load() {
   const shown = seen;
   try {
     const { events, revision } = await since(0);
-    if (seen === shown) draw(events, revision);
+    if (seen !== shown) return;
+    draw(events, revision);
+    kept.recall();
+    attend();
   } catch (error) {
     if (error.code !== "unknown_session") throw error;
     notice("There is no such conversation here.");
@@ -81,42 +90,94 @@ function since(revision) {
   return get(`/api/sessions/${encodeURIComponent(session)}?agent=${encodeURIComponent(agent.name)}&after=${revision}`);
 }
 
-// `asked` is the message whose turn is open at `revision`; `watched` are those whose turns were drawn as they ran.
+// `revision` is that of the last whole turn; `watched` are the messages whose turns were drawn as they ran.
 function unread() {
-  return { revision: 0, asked: null, watched: new Set(), broken: false };
+  return { revision: 0, watched: new Set(), broken: false };
 }
 
 function draw(events, revision) {
   seen = unread();
   ui.log.replaceChildren();
-  add(undrawn(events), revision);
+  add(events, revision);
 }
 
+// A turn without an end is read again next time. One that waits for a language model is not followed: that would take long.
 function add(events, revision) {
-  seen.revision = revision;
-  const open = replay(ui.log, events);
-  if (open) follow(open, true);
+  const open = unended(events);
+  const waits = waitingFrom(events);
+  seen.revision = open < 0 ? revision : events[open].revision - 1;
+  const news = undrawn(events.slice(0, waits));
+  news.forEach((event) => kept.drop(event.message_id));
+  const running = replay(ui.log, news);
+  if (waits < events.length) kept.hold(events[open].message_id, events[open].text);
+  kept.toEnd();
+  attend();
+  if (running) follow(running, true);
 }
 
 function undrawn(events) {
+  let asked = null;
   return events.filter((event) => {
-    if (event.kind === "user_message") seen.asked = event.message_id;
-    const drawn = seen.watched.has(seen.asked);
-    if (ENDINGS.has(event.kind)) seen.asked = null;
+    if (event.kind === "user_message") asked = event.message_id;
+    const drawn = seen.watched.has(asked);
+    if (ENDINGS.has(event.kind)) asked = null;
     return !drawn;
   });
 }
 
-// Shows what was said elsewhere, as in another tab.
+// Where the turn begins that has no end yet; -1 without one.
+function unended(events) {
+  const last = events.findLastIndex((event) => event.kind === "user_message" || ENDINGS.has(event.kind));
+  return events[last]?.kind === "user_message" ? last : -1;
+}
+
+// Where the turn begins that waits for a language model; the end of all without one.
+function waitingFrom(events) {
+  const open = events[unended(events)];
+  return open?.patient || kept.has(open?.message_id) ? events.indexOf(open) : events.length;
+}
+
+// Shows what was said elsewhere, as in another tab, and what was answered meanwhile.
 async function catchUp() {
-  const known = seen;
-  const { revision: after } = known;
+  const [known, after] = [seen, seen.revision];
   if (!session || turn || !ui.log.childElementCount) return;
   const { events, revision } = await since(after);
-  if (seen !== known || seen.revision !== after || turn) return;
-  const news = undrawn(events);
-  if (news.length && seen.broken) draw((await since(0)).events, revision);
-  else add(news, revision);
+  const current = () => seen === known && seen.revision === after && !turn;
+  if (!current()) return;
+  if (!seen.broken || !undrawn(events.slice(0, waitingFrom(events))).length) return add(events, revision);
+  const whole = await since(0);
+  if (current()) draw(whole.events, whole.revision);
+}
+
+// While something waits for a language model, looks from time to time whether its answer has come.
+function attend(now = kept) {
+  clearTimeout(looking);
+  if (kept !== now) kept?.leave();
+  kept = now;
+  if (kept.size) looking = setTimeout(look, LOOK_AGAIN);
+}
+
+async function look() {
+  const here = kept;
+  try {
+    await catchUp();
+    if (here.lost && here === kept) notice("");
+    here.lost = false;
+  } catch (error) {
+    here.lost = true;
+    if (here === kept) complain(error);
+  }
+  if (here === kept) attend();
+}
+
+function keptHere() {
+  return new Kept(ui.log, address(agent.name, session), giveUp);
+}
+
+// What waits here for a language model, waits no more; what stands behind it is answered as it can be.
+async function giveUp() {
+  await post(`/api/sessions/${encodeURIComponent(session)}/cancel?agent=${encodeURIComponent(agent.name)}`, {});
+  await catchUp();
 }
 
 // After a turn of which something may have been missed, the log has what it came to.
@@ -131,16 +192,7 @@ function paintAgent() {
   for (const tab of ui.agents.children) tab.setAttribute("aria-pressed", String(tab.textContent === agent.name));
   document.title = `${agent.name} · emonk`;
   ui.model.textContent = agent.offline ? "No language model is configured: rules match your words to skills." : agent.model;
-  const about = agent.offline
-    ? element("p", { class: "about" }, "No language model is configured. Skills still work: your words are matched to them by rules. To talk freely, set EMONK_MODEL (for example gemini:gemini-2.0-flash) and its key, then start again.")
-    : element("p", {}, "What shall we look at?");
-  const examples = element("div", { class: "examples" });
-  for (const text of agent.examples) {
-    const button = element("button", { type: "button" }, text);
-    button.addEventListener("click", () => (text.includes(BLANK) ? fillIn(text) : send(text)));
-    examples.append(button);
-  }
-  ui.welcome.replaceChildren(element("h1", {}, agent.name), about, examples);
+  ui.welcome.replaceChildren(...welcome(agent, (text) => (text.includes(BLANK) ? fillIn(text) : send(text))));
 }
 
 async function listSessions() {
@@ -148,23 +200,7 @@ async function listSessions() {
   const { sessions } = await get(`/api/sessions?agent=${encodeURIComponent(name)}`);
   if (agent.name !== name) return;
   ui.empty.hidden = sessions.length > 0;
-  ui.sessions.replaceChildren(...sessions.map(sessionItem));
-}
-
-function sessionItem(info) {
-  const title = element("span", { class: "title" }, info.title || "Untitled");
-  const button = element("button", { type: "button" }, title, element("span", { class: "when" }, ago(info.last_active)));
-  if (info.session_id === session) button.setAttribute("aria-current", "true");
-  button.addEventListener("click", () => go(info.agent, info.session_id));
-  return element("li", {}, button);
-}
-
-function ago(microseconds) {
-  const seconds = Math.max(0, Date.now() / 1000 - microseconds / 1e6);
-  if (seconds < 60) return "just now";
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
-  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
-  return new Date(microseconds / 1000).toLocaleDateString();
+  ui.sessions.replaceChildren(...sessions.map((info) => sessionItem(info, info.session_id === session, go)));
 }
 
 // An example with blanks goes to the composer, its first blank selected.
@@ -175,41 +211,42 @@ function fillIn(text) {
   ui.message.setSelectionRange(text.indexOf(BLANK), text.indexOf(BLANK) + BLANK.length);
 }
 
-function identifier() {
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
 function send(text) {
   const message = text.trim();
   if (!message || !agent) return; // before the agents are known, what was typed stays
   ui.hint.hidden = turn === null;
   if (turn) return;
-  following = true;
+  view.follow();
   if (!session) {
     session = identifier();
     history.pushState(null, "", address(agent.name, session));
+    attend(keptHere());
   }
   ui.welcome.hidden = true;
   ui.model.hidden = false;
   ui.message.value = "";
   grow();
+  const question = said(message);
   const answer = new Answer();
-  ui.log.append(said(message), answer.node);
-  follow({ message_id: identifier(), message, answer }, false);
+  ui.log.append(question, answer.node);
+  follow({ message_id: identifier(), message, question, answer }, false);
 }
 
 // Watches a turn to its end; asking with the same message_id joins the turn that runs, or gets its reply.
-async function follow({ message_id, message, answer }, rejoined) {
-  const mine = { session, answer };
+async function follow(asked, rejoined) {
+  const { message_id, message, answer } = asked;
+  const mine = { session, answer, missed: kept.size > 0 }; // what is kept comes before it in the log
   turn = mine;
   seen.watched.add(message_id);
   paintComposer();
   answer.wait(true);
-  const again = () => { answer.clear(); follow({ message_id, message, answer }, true); };
+  const again = () => { answer.clear(); follow(asked, true); };
   try {
     await watch({ agent: agent.name, session_id: session, message_id, message }, mine, rejoined);
   } catch (error) {
-    if (turn === mine) {
+    if (turn === mine && error.code === "postponed") {
+      wait(asked);
+    } else if (turn === mine) {
       leave(message_id);
       answer.trouble(error.message, error.hint, error instanceof Refused && error.code === "invalid_request" ? null : again);
     }
@@ -229,6 +266,15 @@ async function follow({ message_id, message, answer }, rejoined) {
 function leave(message_id) {
   seen.watched.delete(message_id);
   seen.broken = true;
+}
+
+// The message is accepted, and waits behind others for a language model.
+function wait({ message_id, message, question, answer }) {
+  seen.watched.delete(message_id);
+  question.remove();
+  answer.node.remove();
+  kept.hold(message_id, message);
+  attend();
 }
 
 async function watch(asked, mine, rejoined) {
@@ -254,14 +300,17 @@ async function watch(asked, mine, rejoined) {
   }
 }
 
-// Has a message answered by a language model as soon as one can be reached; it then shows up in the conversation.
+// Has a message answered by a language model as soon as one can be reached. Gives what to say of it.
 async function keep({ agent: name, session_id, message }) {
+  const [here, message_id] = [kept, identifier()];
   try {
-    await post("/api/chat", { agent: name, session_id, message, message_id: identifier(), later: true });
-    return "Kept: the answer appears in this conversation when a language model is back.";
+    await post("/api/chat", { agent: name, session_id, message, message_id, later: true });
   } catch (error) {
     return error.hint ? `${error.message} – ${error.hint}` : error.message;
   }
+  here.hold(message_id, message);
+  if (here === kept) attend();
+  return "No language model could be reached. The message is kept, see below.";
 }
 
 function take(answer, name, data) {
@@ -283,20 +332,6 @@ function take(answer, name, data) {
   }
 }
 
-// Called when what is shown or the room for it has a new size, before that is painted.
-function keepUp() {
-  if (following && session) ui.scroll.scrollTop = ui.scroll.scrollHeight;
-}
-
-// Where less is left to show than was scrolled past, the browser scrolls up by itself, to the very end.
-function scrolled() {
-  const { scrollTop, scrollHeight, clientHeight } = ui.scroll;
-  const left = scrollHeight - scrollTop - clientHeight;
-  if (scrollTop < scrolledTo && left > 1) following = false;
-  if (scrollTop > scrolledTo && left < END) following = true;
-  scrolledTo = scrollTop;
-}
-
 // Until the turn has begun on the server there is nothing to cancel, so this asks again.
 async function stop() {
   const mine = turn;
@@ -305,6 +340,7 @@ async function stop() {
   const path = `/api/sessions/${encodeURIComponent(mine.session)}/cancel?agent=${encodeURIComponent(agent.name)}`;
   try {
     while (turn === mine && !(await cancelled(path))) await pause(200);
+    ui.stop.disabled = false; // what ended may have been a turn before this one
   } catch (error) {
     ui.stop.disabled = false;
     throw error;
@@ -359,11 +395,6 @@ ui.toggle.addEventListener("click", () => {
   const open = ui.side.classList.toggle("open");
   ui.toggle.setAttribute("aria-expanded", String(open));
 });
-const sizes = new ResizeObserver(keepUp);
-sizes.observe(ui.log);
-sizes.observe(ui.scroll);
-ui.scroll.addEventListener("scroll", scrolled);
-ui.log.addEventListener("click", (event) => { if (event.target.closest("summary")) following = false; });
 window.addEventListener("focus", () => catchUp().catch(complain));
 document.addEventListener("visibilitychange", () => { if (!document.hidden) catchUp().catch(complain); });
 start().catch(complain);

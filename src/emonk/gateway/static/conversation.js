@@ -97,9 +97,10 @@ export class Answer {
 
   outcome(status, reason, text) {
     this.settle();
+    if (status !== "cancelled") this.whole(text);
     const headline = OUTCOMES[status] ?? status;
-    const detail = text && this.text?.source !== text ? text : reason.replaceAll("_", " ");
-    this.put(element("p", { class: "outcome" }, detail ? `${headline}: ${detail}` : headline));
+    const why = reason === status ? "" : reason.replaceAll("_", " ");
+    this.put(element("p", { class: "outcome" }, why ? `${headline}: ${why}` : headline));
   }
 
   trouble(message, hint, again) {
@@ -115,6 +116,17 @@ export class Answer {
     const button = action("Answer when one is back", async () => {
       button.disabled = true;
       note.textContent = await keep();
+    });
+    note.append(button);
+    this.put(note);
+  }
+
+  // It comes when a language model is back. `giveUp` ends the waiting.
+  waits(giveUp) {
+    const note = element("p", { class: "outcome" }, "Kept: the answer appears here when a language model is back. ");
+    const button = action("Give it up", () => {
+      button.disabled = true;
+      giveUp().catch((error) => { note.append(` ${error.message}`); button.disabled = false; });
     });
     note.append(button);
     this.put(note);
@@ -195,12 +207,14 @@ export function replay(log, events) {
   };
   for (const event of events) {
     switch (event.kind) {
-      case "user_message":
+      case "user_message": {
+        const question = said(event.text);
         answer = null;
-        log.append(said(event.text));
+        log.append(question);
         growing();
-        open = { message_id: event.message_id, message: event.text, answer };
+        open = { message_id: event.message_id, message: event.text, question, answer };
         break;
+      }
       case "model_message":
         growing().text = null;
         if (event.text) answer.add(event.text);
@@ -211,8 +225,7 @@ export function replay(log, events) {
         break;
       case "interrupted":
         if (event.text) growing().add(event.text);
-        growing().outcome("failed", event.code, event.message);
-        break;
+        break; // how the turn ended says why
       case "turn_finished":
         if (event.status !== "done") growing().outcome(event.status, event.reason, event.text);
         else growing().whole(event.text);
