@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# An example has no time limit of its own: how long one takes says more of the machine than of the code.
+settings.register_profile("emonk", deadline=None)
+settings.load_profile("emonk")
 
 PROJECT = Path(__file__).resolve().parent.parent
 
