@@ -16,7 +16,7 @@ _MILLION = 1_000_000
 
 
 class Rates(msgspec.Struct, frozen=True):
-    """USD for a million tokens of each kind, where the price of a token does not depend on how many there are."""
+    """USD for one token of each kind, where that does not depend on how many there are."""
 
     fresh_input: Decimal
     cached_input: Decimal
@@ -81,7 +81,7 @@ def _rates(provider: str, model: str, day: date) -> "Rates | str":
         few = [_calculate(provider, model, _thousandth(usage), day) for usage in kinds]
     except LookupError:
         return "unknown"
-    return Rates(*many) if many == [cost * 1000 for cost in few] else "tiered"
+    return Rates(*(cost / _MILLION for cost in many)) if many == [cost * 1000 for cost in few] else "tiered"
 
 
 def _thousandth(usage: Usage) -> Usage:
@@ -89,13 +89,11 @@ def _thousandth(usage: Usage) -> Usage:
 
 
 def _at_rates(rates: Rates, usage: Usage) -> Decimal:
-    fresh = usage.input_tokens - usage.cached_input_tokens - usage.cache_write_tokens
-    return (
-        rates.fresh_input * fresh
-        + rates.cached_input * usage.cached_input_tokens
-        + rates.cache_write * usage.cache_write_tokens
-        + rates.output * usage.output_tokens
-    ) / _MILLION
+    cached, written = usage.cached_input_tokens, usage.cache_write_tokens
+    cost = rates.fresh_input * (usage.input_tokens - cached - written) + rates.output * usage.output_tokens
+    if cached or written:
+        cost += rates.cached_input * cached + rates.cache_write * written
+    return cost
 
 
 def _calculate(provider: str, model: str, usage: Usage, day: date) -> Decimal:

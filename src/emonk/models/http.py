@@ -19,7 +19,7 @@ from emonk.errors import (
 )
 
 if TYPE_CHECKING:
-    from aiohttp import ClientResponse, ClientSession
+    from aiohttp import ClientResponse, ClientSession, ClientTimeout
 
 CONNECT_TIMEOUT = 10.0
 """Seconds for a connection, with TLS."""
@@ -60,6 +60,7 @@ class HttpClient:
         self._headers = {"Content-Type": "application/json", "User-Agent": "emonk", **headers}
         self._secret = secret
         self._silence = silence
+        self._whole: ClientTimeout | None = None
         self._read_error = read_error
         self._sessions: dict[asyncio.AbstractEventLoop, ClientSession] = {}
 
@@ -73,7 +74,7 @@ class HttpClient:
         from aiohttp import ClientError  # noqa: PLC0415 - 0.3 s of CPU that only the first call should pay
 
         try:
-            async with self._send(path, body) as response:
+            async with self._send(path, body, whole=True) as response:
                 if 200 <= response.status < 300:
                     return await response.read()
                 failure = await self._refusal(response)
@@ -92,7 +93,7 @@ class HttpClient:
         from aiohttp import ClientError  # noqa: PLC0415 - as above
 
         try:
-            async with self._send(path, body) as response:
+            async with self._send(path, body, whole=False) as response:
                 if 200 <= response.status < 300 and response.content_type == "text/event-stream":
                     async for chunk in response.content.iter_any():
                         yield chunk
@@ -108,10 +109,13 @@ class HttpClient:
         if session is not None:
             await session.close()
 
-    def _send(self, path: str, body: bytes) -> "AbstractAsyncContextManager[ClientResponse]":
+    def _send(self, path: str, body: bytes, *, whole: bool) -> "AbstractAsyncContextManager[ClientResponse]":
         # aiohttp warns of large bodies that are given as bytes.
         data = body if len(body) < _LARGE_BODY else io.BytesIO(body)
-        return self._session().post(self._base_url + path, data=data, allow_redirects=False)
+        session = self._session()
+        # A whole answer is silent until it comes: one timer for it all costs less than one anew for each piece.
+        timeout = self._whole if whole else session.timeout
+        return session.post(self._base_url + path, data=data, allow_redirects=False, timeout=timeout)
 
     async def _refusal(self, response: "ClientResponse") -> InfraError | ConfigError:
         if 300 <= response.status < 400:
@@ -142,6 +146,7 @@ class HttpClient:
 
         from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector  # noqa: PLC0415 - as above
 
+        self._whole = ClientTimeout(total=self._silence, sock_connect=CONNECT_TIMEOUT)
         return ClientSession(
             connector=TCPConnector(limit=0),
             cookie_jar=DummyCookieJar(),

@@ -35,8 +35,9 @@ NO_RESULT = "No result was recorded for this call."
 
 def messages_of(events: Sequence[Logged]) -> list[Message]:
     """The conversation that the events tell, ready to be sent to a model."""
-    messages: list[Message] = _summary(events)
-    cutoff = max((logged.event.cutoff for logged in events if isinstance(logged.event, Summarised)), default=0)
+    summaries = [logged.event for logged in events if isinstance(logged.event, Summarised)]
+    messages: list[Message] = _summary(summaries)
+    cutoff = max((summary.cutoff for summary in summaries), default=0)
     calls: dict[str, ToolCall] = {}
     results: dict[str, ToolResult] = {}
 
@@ -114,10 +115,9 @@ def unusable_note(detail: str) -> UserMessage:
     return user(f"[Your last answer could not be used: {detail}. Answer again.]")
 
 
-def _summary(events: Sequence[Logged]) -> list[Message]:
+def _summary(summaries: Sequence[Summarised]) -> list[Message]:
     """The latest summary stands for all that it covers, so it comes first, wherever in the log it was written."""
-    latest = next((logged.event for logged in reversed(events) if isinstance(logged.event, Summarised)), None)
-    return [] if latest is None else [user(f"Summary of the conversation so far:\n{latest.text}")]
+    return [user(f"Summary of the conversation so far:\n{summaries[-1].text}")] if summaries else []
 
 
 def _message_of(event: Event) -> Message | None:
