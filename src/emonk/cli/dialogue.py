@@ -4,18 +4,22 @@ import asyncio
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from emonk.agent import Agent
 from emonk.cli.attempt import attempt
-from emonk.cli.progress import watch
 from emonk.cli.terminal import bold, note, say
 from emonk.cli.transcript import transcript
+from emonk.cli.waiting import Waiting
 from emonk.errors import EmonkError, InfraError
+from emonk.events import Logged, TurnCancelled, TurnFinished, UserSaid
 from emonk.extend import styled
 from emonk.ids import uuid7
+from emonk.messages import UserMessage
 from emonk.records import SessionKey
+from emonk.runtime.asking import Postponed
 from emonk.store.connect import data_dir
 
 HISTORY_LINES = 1000
@@ -23,7 +27,7 @@ SHOWN_MESSAGES = 6
 HELP = """\
 /new        begin a new session
 /session    say which session this is
-/later      have the last message answered when a language model can be reached again
+/later      keep the last message until a language model can be reached again; Enter alone tries it
 /help       this list
 /quit       leave (so do ctrl-d and ctrl-c)
 ctrl-c while the agent works stops it and keeps the session"""
@@ -40,6 +44,8 @@ class Dialogue:
         self._resumed = session is not None
         self._used = session is not None
         self._last = ""
+        self._last_kept = ""
+        self._waiting = Waiting(runner, agent, self._session)
 
     def hold(self) -> None:
         """Talk until the user leaves."""
@@ -50,9 +56,12 @@ class Dialogue:
             while (line := self._read()) is not None and self._obey(line.strip()):
                 pass
         if self._used:
+            if self._waiting:
+                note(f"waiting for a language model: {len(self._waiting)}; emonk serve asks again, or this session")
             note(f"the session is kept: emonk chat {shlex.quote(self._named)} --session {shlex.quote(self._session)}")
 
     def _read(self) -> str | None:
+        self._waiting.show_answered()
         try:
             return input(_prompt())
         except (EOFError, KeyboardInterrupt):
@@ -66,7 +75,7 @@ class Dialogue:
         """Do what a line says; False to leave."""
         match line.split(maxsplit=1)[0] if line else "":
             case "":
-                pass
+                self._waiting.catch_up()
             case "/quit" | "/exit":
                 return False
             case "/help":
@@ -76,20 +85,34 @@ class Dialogue:
             case "/later":
                 self._keep()
             case "/new":
-                self._session, self._used, self._last = uuid7(), False, ""
-                say("a new session begins")
+                self._renew()
             case word if word.startswith("/") and "/" not in word[1:]:
                 note(f"there is no command {word}; /help lists them")
             case _:
                 self._turn(line)
         return True
 
+    def _renew(self) -> None:
+        if self._waiting:
+            note(f"what waits is asked again by emonk serve, or by emonk chat with --session {self._session}")
+        self._session, self._used, self._last, self._last_kept = uuid7(), False, "", ""
+        self._waiting = Waiting(self._runner, self._agent, self._session)
+        say("a new session begins")
+
     def _turn(self, line: str) -> None:
         self._used = True
-        self._last = line
-        events = self._agent.stream(line, session_id=self._session)
+        if not self._waiting.catch_up():
+            self._behind(line)
+            return
+        self._last, self._last_kept = line, ""
+        message_id = uuid7()
         try:
-            reply = attempt(self._runner, watch(events, sys.stdout, texts=True))
+            reply = self._waiting.ask(line, message_id)
+        except Postponed as error:
+            self._waiting.remember(line, message_id)
+            self._last_kept = message_id
+            note(f"{error}; Enter asks again")
+            return
         except EmonkError as error:
             note(f"error: {error}")
             return
@@ -97,30 +120,37 @@ class Dialogue:
             say("")
             note("stopped; the session goes on")
         elif reply.degraded:
-            note("/later has this message answered when a language model can be reached again")
+            note("/later keeps this message until a language model can be reached again")
+
+    def _behind(self, line: str) -> None:
+        """What is said while something waits is answered after that."""
+        if self._waiting:
+            self._last, self._last_kept = line, self._waiting.keep(line) or ""
+        else:
+            note("your message was not sent")
 
     def _keep(self) -> None:
         if not self._last:
             note("nothing was said yet that could be answered later")
-            return
-        try:
-            accepted = self._runner.run(self._agent.enqueue(self._last, session_id=self._session))
-        except EmonkError as error:
-            note(f"error: {error}")
-            return
-        if accepted:
-            say("kept: emonk serve answers it as soon as a model can be reached, or this session when you come back")
+        elif not self._last_kept:
+            self._last_kept = self._waiting.keep(self._last) or ""
+        elif self._last_kept in self._waiting:
+            note("it is kept already; Enter asks again")
         else:
-            note("too many messages of this session wait already")
+            note("it has its answer")
 
     def _recall(self) -> None:
         """Finish a turn that a crash left open, and show the last messages."""
         try:
             attempt(self._runner, self._agent.resume(self._session))
+        except Postponed as error:
+            note(f"{error}; Enter asks again")
         except InfraError as error:
             note(f"error: {error}")
         key = SessionKey(self._agent.name, self._session)
         events = self._runner.run(self._agent.store.read(key))
+        if (open_one := _unanswered(events)) is not None:
+            self._waiting.remember(UserMessage(open_one.parts).text, open_one.message_id)
         if not events:
             note(f"there is no session {self._session} yet; it begins now")
         for line in transcript(events, sys.stdout, last=SHOWN_MESSAGES):
@@ -148,6 +178,19 @@ class _History:
 
             readline.write_history_file(self._path)
             self._path.chmod(0o600)
+
+
+def _unanswered(events: Sequence[Logged]) -> UserSaid | None:
+    """The message whose turn has no end yet."""
+    for logged in reversed(events):
+        match logged.event:
+            case UserSaid() as said:
+                return said
+            case TurnFinished() | TurnCancelled():
+                return None
+            case _:
+                pass
+    return None
 
 
 def _prompt() -> str:
