@@ -245,7 +245,8 @@ class CircuitBreaker:
 
     def _settle(self, permit: Permit, error: BaseException | None) -> None:
         if error is None:
-            self._circuit.settle(permit, self._now(), failed=False)
+            now = self._clock.monotonic() if self._circuit.closed else self._now()
+            self._circuit.settle(permit, now, failed=False)
             return
         judged = verdict(error)
         if judged is Verdict.COOL_DOWN:

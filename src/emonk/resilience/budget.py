@@ -41,7 +41,8 @@ class RetryBudget:
 
     def call(self) -> None:
         """Note a first request; it needs no token."""
-        self._tokens = min(self._burst, self._tokens + self._ratio)
+        tokens = self._tokens + self._ratio
+        self._tokens = min(self._burst, tokens)
 
     def take(self) -> bool:
         """Take the token for one retry; False when there is none, and the retry must not be sent."""

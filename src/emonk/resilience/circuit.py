@@ -105,9 +105,15 @@ class Circuit:
         self.out -= 1
         if permit.generation != self._generation or (permit.probe and self._out.pop(permit, None) is None):
             return
-        if failed is not None:
-            record = self._record_probe if permit.probe else self._record
-            record(now, failed=failed, slow=now - permit.since > self._settings.slow_after)
+        if failed is None:
+            return
+        slow = now - permit.since > self._settings.slow_after
+        if permit.probe:
+            self._record_probe(now, failed=failed, slow=slow)
+            return
+        tally = self._window.record(now, failed=failed, slow=slow)
+        if (tally.failures or tally.slow) and tally.calls >= self._settings.min_calls:
+            self._judge(tally, now)
 
     def tally(self, now: float) -> Tally:
         """The calls in the window; half open, the probes that have come back."""
@@ -129,10 +135,7 @@ class Circuit:
         self._window.clear()
         self._enter(CircuitState.CLOSED, reason)
 
-    def _record(self, now: float, *, failed: bool, slow: bool) -> None:
-        tally = self._window.record(now, failed=failed, slow=slow)
-        if tally.calls < self._settings.min_calls or not (tally.failures or tally.slow):
-            return
+    def _judge(self, tally: Tally, now: float) -> None:
         reason = self._breach(tally, "calls")
         if reason is not None:
             self.open(now, reason)

@@ -56,6 +56,7 @@ class Guard:
         limit: who runs and who waits.
         budget: the retries that are left.
         timeout: seconds for one attempt, None without limit.
+        clock: measures all of it.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class Guard:
         self._policy = policy
         self.timeout = timeout
         self._slow_after = slow_after
-        self._clock = clock
+        self.clock = clock
         self._random = random
         self._last: LastGood[Any] = LastGood(policy=RetryPolicy(retries=0), clock=clock)
 
@@ -165,7 +166,7 @@ class Guard:
                 on_retry=on_retry,
                 until=deadline,
                 budget=self.budget,
-                clock=self._clock,
+                clock=self.clock,
                 random=self._random,
                 what=self.name,
             )
@@ -192,14 +193,9 @@ class Guard:
 
         return await self._last.call(key, call, what=self.name)
 
-    def check_time(self, deadline: float | None) -> None:
-        """Begin nothing that has no time left.
-
-        Raises:
-            DeadlineExceeded: the deadline is past.
-        """
-        if deadline is not None and self._clock.monotonic() >= deadline:
-            raise DeadlineExceeded(f"no time is left to call {self.name}", final=True)
+    def time_over(self) -> DeadlineExceeded:
+        """What a call gets that has no time left."""
+        return DeadlineExceeded(f"no time is left to call {self.name}", final=True)
 
     async def in_time(self, call: Awaitable[T], seconds: float) -> T:
         """One attempt within the time that it has.
@@ -207,13 +203,13 @@ class Guard:
         Raises:
             DeadlineExceeded: it took longer, and was cancelled.
         """
-        return await within(seconds, _awaited(call), clock=self._clock, what=self.name)
+        return await within(seconds, _awaited(call), clock=self.clock, what=self.name)
 
     def judged(self, error: BaseException, permit: Permit, deadline: float | None) -> BaseException:
         """A call that is cut off says nothing of the dependency, unless it was slow and its deadline cut it off."""
         if not isinstance(error, asyncio.CancelledError) or deadline is None:
             return error
-        now = self._clock.monotonic()
+        now = self.clock.monotonic()
         ran = now - permit.since
         if now >= deadline - _AT_ONCE and ran >= self._slow_after:
             return DeadlineExceeded(f"{self.name} was given up after {ran:.0f} s")
@@ -248,32 +244,34 @@ class _Call(Generic[T]):
         self._last: Exception | None = None
 
     async def attempt(self) -> T:
-        guard = self._guard
-        guard.check_time(self._deadline)
-        if not guard.limit.take():
+        guard, deadline = self._guard, self._deadline
+        if deadline is not None and guard.clock.monotonic() >= deadline:
+            raise guard.time_over()
+        limit = guard.limit
+        if not limit.take():
             if guard.breaker.wait() > 0:
                 self._permit().done(asyncio.CancelledError())
-            await guard.limit.acquire(background=self._background, deadline=self._deadline)
+            await limit.acquire(background=self._background, deadline=deadline)
         try:
             permit = self._permit()
             try:
-                result = await self._result()
+                result = self._fn(*self._args, **self._kwargs)
+                if inspect.isawaitable(result):
+                    call = cast("Awaitable[T]", result)
+                    value = await (call if self._timeout is None else guard.in_time(call, self._timeout))
+                else:
+                    value = cast("T", result)
             except BaseException as error:
-                permit.done(guard.judged(error, permit, self._deadline))
+                permit.done(guard.judged(error, permit, deadline))
                 raise
             permit.done()
-            return result
+            return value
         finally:
-            guard.limit.release()
+            limit.release()
 
     def may_retry(self, error: Exception) -> bool:
         self._last = error
         return self._again and retryable(error)
-
-    def _result(self) -> Awaitable[T]:
-        result = self._fn(*self._args, **self._kwargs)
-        call = cast("Awaitable[T]", result) if inspect.isawaitable(result) else _there(cast("T", result))
-        return call if self._timeout is None else self._guard.in_time(call, self._timeout)
 
     def _permit(self) -> Permit:
         """Leave of the breaker; when it refuses a retry, what went wrong is told and not that nothing more did."""
@@ -287,10 +285,6 @@ class _Call(Generic[T]):
 
 async def _awaited(call: Awaitable[T]) -> T:
     return await call
-
-
-async def _there(result: T) -> T:
-    return result
 
 
 def _check_deadline(deadline: object) -> None:

@@ -6,7 +6,7 @@ itself carries no mark: the same one may be raised again later, where nobody has
 
 import asyncio
 from contextvars import ContextVar, Token
-from typing import Self
+from typing import Self, cast
 
 _current: "ContextVar[RetryLayer | None]" = ContextVar("emonk_retry_layer", default=None)
 
@@ -27,14 +27,14 @@ class RetryLayer:
         self._token: Token[RetryLayer | None] | None = None
 
     def __enter__(self) -> Self:
-        self._cancellations = _cancellations()
+        task = asyncio.current_task()
+        self._cancellations = 0 if task is None else task.cancelling()
         self._outer = _current.get()
         self._token = _current.set(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._token is not None:
-            _current.reset(self._token)
+        _current.reset(cast("Token[RetryLayer | None]", self._token))
 
     @property
     def cancelled(self) -> bool:

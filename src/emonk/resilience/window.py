@@ -1,6 +1,7 @@
 """How many calls there were, and how many of them failed or were slow, within the last seconds."""
 
 from collections import deque
+from math import inf
 
 BUCKETS = 60
 """A window is kept in this many parts, and forgotten part by part."""
@@ -18,8 +19,10 @@ class Tally:
 
     def add(self, *, failed: bool, slow: bool) -> None:
         self.calls += 1
-        self.failures += failed
-        self.slow += slow
+        if failed:
+            self.failures += 1
+        if slow:
+            self.slow += 1
 
     def subtract(self, other: "Tally") -> None:
         self.calls -= other.calls
@@ -38,14 +41,14 @@ class Window:
         self._width = seconds / BUCKETS
         self._buckets: deque[tuple[int, Tally]] = deque()
         self._total = Tally()
+        self._part = Tally()
+        self._until = -inf
 
     def record(self, now: float, *, failed: bool, slow: bool) -> Tally:
         """Count one call that ended `now`, on the clock of `tally`; returns what `tally` would."""
-        part = int(now // self._width)
-        if not self._buckets or self._buckets[-1][0] != part:
-            self._forget(now)
-            self._buckets.append((part, Tally()))
-        self._buckets[-1][1].add(failed=failed, slow=slow)
+        if now >= self._until:
+            self._begin_part(now)
+        self._part.add(failed=failed, slow=slow)
         self._total.add(failed=failed, slow=slow)
         return self._total
 
@@ -57,6 +60,14 @@ class Window:
     def clear(self) -> None:
         self._buckets.clear()
         self._total = Tally()
+        self._until = -inf
+
+    def _begin_part(self, now: float) -> None:
+        self._forget(now)
+        part = int(now // self._width)
+        self._part = Tally()
+        self._until = (part + 1) * self._width
+        self._buckets.append((part, self._part))
 
     def _forget(self, now: float) -> None:
         part = int(now // self._width)

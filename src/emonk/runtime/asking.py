@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from math import ceil
 
 from emonk.errors import CircuitOpen, ConfigError, EmonkError, InfraError, QuotaExhausted, kind_of
 from emonk.events import Interrupted, StepFailed
@@ -11,6 +12,7 @@ from emonk.messages import Message
 from emonk.models.offline import UNREACHABLE, OfflineModel
 from emonk.models.protocol import ModelRequest
 from emonk.records import RiskLevel
+from emonk.resilience.breaker import DAY
 from emonk.runtime.ask import PricedResponse, StreamBroken, ask
 from emonk.runtime.candidates import Candidate
 from emonk.runtime.ending import Ending, TurnEnded
@@ -27,6 +29,12 @@ LOOK_AGAIN = 1.0
 """Seconds after which it is looked again whether a model can be called."""
 
 KEPT = "its messages are kept, and answered in their order when one is back"
+
+_LAST_SECOND = 253_402_300_799
+"""9999-12-31 23:59:59 UTC, the last that `datetime` knows, in seconds since 1970."""
+
+_UNITS = (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 2 * DAY), ("days", DAY, 366 * DAY))
+"""Of durations, in seconds: their names, how long they are, and below which duration they are told."""
 
 _log = logging.getLogger("emonk.runtime")
 
@@ -107,7 +115,8 @@ class Asker:
         """The answer of the first model that gives one; None when none does."""
         request = ModelRequest(messages, tuple(self._setup.tools.values()), self._setup.instructions)
         failed: list[tuple[Candidate, InfraError]] = []
-        candidates = await self._available(escalated=escalated)
+        members = self._setup.candidates
+        candidates = members.available(escalated=escalated) or await self._wait_for_one(escalated=escalated)
         for place, candidate in enumerate(candidates, start=1):
             try:
                 return await self._ask_one(candidate, request, last=place == len(candidates))
@@ -128,8 +137,8 @@ class Asker:
         self._give_up(failed)
         return None
 
-    async def _available(self, *, escalated: bool) -> list[Candidate]:
-        """Who would be called; where nobody would for a moment only, it is waited for."""
+    async def _wait_for_one(self, *, escalated: bool) -> list[Candidate]:
+        """Who would be called after a moment, if it is only that; nobody else."""
         clock, candidates = self._setup.clock, self._setup.candidates
         began = clock.monotonic()
         while not (able := candidates.available(escalated=escalated)):
@@ -160,7 +169,8 @@ class Asker:
         """Let who watches know why nothing is said yet."""
         spec = candidate.model.spec
         said = error.message if isinstance(error, EmonkError) else type(error).__name__
-        self._emit(ModelRetry(spec, retry, f"{spec}: {said}; {'asking again' if retry else 'going on without it'}"))
+        what = f"asking {spec} again ({retry})" if retry else f"going on without {spec}"
+        self._emit(ModelRetry(spec, retry, f"{what}: {said}"))
 
     def _give_up(self, failed: Sequence[tuple[Candidate, InfraError]]) -> None:
         """From here on the turn goes by rules.
@@ -191,8 +201,17 @@ class Asker:
             self._setup.alert(f"{error.code} {spec}", level, could_not(spec, error))
 
     def _unavailable(self, wait: float) -> CircuitOpen:
-        until = datetime.fromtimestamp(self._setup.clock.time() + wait, UTC)
-        return CircuitOpen(f"unavailable until {until:%H:%M:%S} UTC", retry_after=wait)
+        when = datetime.fromtimestamp(min(self._setup.clock.time() + wait, _LAST_SECOND), UTC)
+        form = "%H:%M:%S UTC" if wait < DAY else "%Y-%m-%d %H:%M UTC"
+        return CircuitOpen(f"unavailable until {when:{form}}, for another {_span(wait)}", retry_after=wait)
+
+
+def _span(seconds: float) -> str:
+    """A duration as one would say it."""
+    for unit, size, up_to in _UNITS:
+        if seconds < up_to:
+            return f"{ceil(seconds / size)} {unit}"
+    return "year or longer"
 
 
 def could_not(spec: str, error: EmonkError) -> str:
