@@ -88,7 +88,7 @@ class AssistantMessage(msgspec.Struct, frozen=True, tag="assistant", tag_field="
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
-        return tuple(part for part in self.parts if isinstance(part, ToolCall))
+        return tuple([part for part in self.parts if isinstance(part, ToolCall)])
 
 
 class ToolMessage(msgspec.Struct, frozen=True, tag="tool", tag_field="role"):
@@ -124,4 +124,4 @@ def _parts(content: Any) -> tuple[Any, ...]:
 
 
 def _text(parts: Iterable[object]) -> str:
-    return "".join(part.text for part in parts if isinstance(part, Text))
+    return "".join([part.text for part in parts if isinstance(part, Text)])

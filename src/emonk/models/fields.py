@@ -24,6 +24,8 @@ def as_text(value: Any) -> str:
 
 def as_count(value: Any) -> int:
     """A number of tokens: a whole number, or one in a string as proto3 JSON writes 64-bit integers; else 0."""
+    if value is None:
+        return 0
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0

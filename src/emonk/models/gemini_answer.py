@@ -63,15 +63,18 @@ class Answer:
         if body.error is not None:
             rpc = read_status(body.error)
             raise failure(rpc.code or 500, rpc, model=self._asked)
-        self.finish_reason = body.finish_reason or self.finish_reason
-        self._blocked = self._blocked or (body.candidate is None and bool(body.finish_reason))
+        reason = body.finish_reason
+        self.finish_reason = reason or self.finish_reason
+        self._blocked = self._blocked or (bool(reason) and body.candidate is None)
         self._model = body.model_version or self._model
         self._id = body.response_id or self._id
         if body.usage_metadata:
             self._usage = read_usage(body.usage_metadata)
-        read = [(read_part(wire), wire) for wire in body.parts]
-        self._lost = self._lost or any(part is None and is_lost(wire) for part, wire in read)
-        parts = [part for part, _ in read if part is not None]
+        read = [read_part(wire) for wire in body.parts]
+        parts = [part for part in read if part is not None]
+        if len(parts) < len(read):
+            unread = [wire for part, wire in zip(read, body.parts, strict=True) if part is None]
+            self._lost = self._lost or any(is_lost(wire) for wire in unread)
         self._parts += parts
         return parts
 

@@ -1,6 +1,6 @@
 """Gemini's answers, read from JSON. https://ai.google.dev/api/generate-content."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -140,8 +140,10 @@ def read_usage(meta: dict[str, Any] | None) -> Usage:
     )
 
 
-def join_parts(parts: Iterable[AssistantPart]) -> tuple[AssistantPart, ...]:
+def join_parts(parts: Sequence[AssistantPart]) -> tuple[AssistantPart, ...]:
     """Parts of a stream with neighbouring text made one; a signed part stays alone, as Google asks."""
+    if len(parts) < 2:
+        return tuple(parts)
     joined: list[AssistantPart] = []
     for part in parts:
         last = joined[-1] if joined else None

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -239,4 +240,6 @@ def _host(base_url: str) -> str:
 
 def _reason(error: Exception) -> str:
     cause = getattr(error, "os_error", error)
+    if isinstance(cause, ConnectionError) and cause.errno is not None:
+        return os.strerror(cause.errno).lower()  # asyncio puts its own words in place of the system's
     return (getattr(cause, "strerror", None) or str(cause) or type(cause).__name__).splitlines()[0]

@@ -67,7 +67,7 @@ async def ask(model: Model, request: ModelRequest, emit: Emit, *, streaming: boo
         said = f"the connection failed: {type(error).__name__}: {error}"
         raise Unavailable(said, code="disconnected") from error
     calls = response.message.tool_calls
-    if len({call.id for call in calls}) < len(calls):
+    if len(calls) > 1 and len({call.id for call in calls}) < len(calls):
         message = AssistantMessage(tuple(_distinct(response.message.parts)))
         response = msgspec.structs.replace(response, message=message)
     try:
