@@ -1,6 +1,7 @@
 """HTTP to a provider: every way it can fail is one of our errors, nothing is sent twice, the key is never seen."""
 
 import asyncio
+import errno
 import gc
 import socket
 import traceback
@@ -17,7 +18,7 @@ from emonk.errors import (
     MissingCredential,
     Unavailable,
 )
-from emonk.models.http import HttpClient, check_key, retry_after, status_failure
+from emonk.models.http import HttpClient, check_key, connection_failure, retry_after, status_failure
 from emonk.testing.gemini import GeminiServer, held
 from emonk.testing.gemini_answers import Chunks, Drop, Raw, SeenRequest, fails, says, stream
 
@@ -52,10 +53,22 @@ def free_port() -> int:
         return server.getsockname()[1]
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.EHOSTUNREACH, "Connect call failed ('192.0.2.1', 443)"), "no route to host"),
+        (OSError("Multiple exceptions: [Errno 111] Connect call failed ('::1', 1)"), "none of its addresses answers"),
+        (OSError(errno.ECONNRESET, "Connection reset by peer"), "Connection reset by peer"),
+    ],
+)
+def test_a_connection_that_fails_is_told_in_words_of_the_system(error: OSError, said: str) -> None:
+    assert connection_failure(error, "h").message == f"the connection to h failed: {said}"
+
+
 def test_a_refused_connection() -> None:
     error = asyncio.run(failure_of(client(f"http://127.0.0.1:{free_port()}")))
     assert (type(error), error.code) == (Unavailable, "unreachable")
-    assert str(error).startswith("cannot reach 127.0.0.1: ")
+    assert error.message == "cannot reach 127.0.0.1: connection refused"
 
 
 def test_a_name_that_does_not_exist() -> None:

@@ -1,6 +1,7 @@
 """A turn as it runs, on a terminal."""
 
 import json
+import shutil
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TextIO
@@ -23,11 +24,14 @@ async def watch(events: AsyncGenerator[TurnEvent], stream: TextIO, *, texts: boo
         texts: also write what the model says.
     """
     screen = Screen(stream, texts=texts)
-    async with aclosing(events):
-        async for event in events:
-            screen.show(event)
-            if isinstance(event, TurnReplied):
-                return event.reply
+    try:
+        async with aclosing(events):
+            async for event in events:
+                screen.show(event)
+                if isinstance(event, TurnReplied):
+                    return event.reply
+    finally:
+        screen.settle()
     raise AssertionError("a turn ends with its reply")
 
 
@@ -39,8 +43,12 @@ class Screen:
         self._texts = texts
         self._said = ""
         self._flow = Flow(stream)
+        self._passing = False
+        self._told: set[str] = set()
 
     def show(self, event: TurnEvent) -> None:
+        if not isinstance(event, ModelRetry):
+            self.settle()
         match event:
             case ReplyDelta(text=text) if self._texts:
                 self._said += text
@@ -49,14 +57,33 @@ class Screen:
                 self._line(call_line(call))
             case ToolNote(text=text):
                 self._line(f"  {one_line(text, WIDTH)}")
-            case ModelRetry(text=text):
-                self._line(one_line(text, WIDTH))
+            case ModelRetry():
+                self._delay(event)
             case ToolEnded(result=result, seconds=seconds):
                 self._line(result_line(result, seconds))
             case TurnReplied(reply=reply) if self._texts:
                 self._close(reply)
             case _:
                 pass
+
+    def settle(self) -> None:
+        """Take away what was to be seen for a while only."""
+        if self._passing:
+            self._write("\r\x1b[K")
+        self._passing = False
+
+    def _delay(self, event: ModelRetry) -> None:
+        """Why nothing is said yet: in a line that the next event takes away; off a terminal, once for each model."""
+        if self._stream.isatty() and event.retry:
+            self._write(self._flow.end())
+            self.settle()
+            text = one_line(event.text, shutil.get_terminal_size().columns - 1)
+            self._write(dim(text, self._stream))
+            self._passing = True
+        elif self._stream.isatty() or event.model not in self._told:
+            self.settle()
+            self._line(one_line(event.text))
+        self._told.add(event.model)
 
     def _line(self, text: str) -> None:
         self._write(self._flow.end())

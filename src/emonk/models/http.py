@@ -240,6 +240,6 @@ def _host(base_url: str) -> str:
 
 def _reason(error: Exception) -> str:
     cause = getattr(error, "os_error", error)
-    if isinstance(cause, ConnectionError) and cause.errno is not None:
-        return os.strerror(cause.errno).lower()  # asyncio puts its own words in place of the system's
+    if isinstance(cause, OSError) and "Connect call failed" in str(cause):  # asyncio's words in place of the system's
+        return os.strerror(cause.errno).lower() if cause.errno is not None else "none of its addresses answers"
     return (getattr(cause, "strerror", None) or str(cause) or type(cause).__name__).splitlines()[0]
