@@ -201,7 +201,7 @@ class Asker:
             self._setup.alert(f"{error.code} {spec}", level, could_not(spec, error))
 
     def _unavailable(self, wait: float) -> CircuitOpen:
-        when = datetime.fromtimestamp(min(self._setup.clock.time() + wait, _LAST_SECOND), UTC)
+        when = datetime.fromtimestamp(ceil(min(self._setup.clock.time() + wait, _LAST_SECOND)), UTC)
         form = "%H:%M:%S UTC" if wait < DAY else "%Y-%m-%d %H:%M UTC"
         return CircuitOpen(f"unavailable until {when:{form}}, for another {_span(wait)}", retry_after=wait)
 
