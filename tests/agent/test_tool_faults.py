@@ -209,3 +209,18 @@ def test_what_a_crash_cut_off_is_not_repeated_by_the_turn_that_goes_on(store: st
         assert last_result(model).error == "outcome_unknown"
 
     asyncio.run(main())
+
+
+def test_what_no_task_can_keep_to_itself_still_ends_the_callers_wait(store: str) -> None:
+    @tool(risk="low", idempotent=True)
+    async def leave() -> str:
+        """Raise what asyncio uses for itself."""
+        raise GeneratorExit
+
+    async def main() -> None:
+        agent, _ = weather_agent([call("leave"), "never asked"], store, tools=[leave])
+        async with agent:
+            with pytest.raises(Unavailable, match="something went wrong"):
+                await asyncio.wait_for(agent.process_message("Go!", session_id="s"), 10)
+
+    asyncio.run(main())

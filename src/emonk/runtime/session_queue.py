@@ -168,7 +168,7 @@ class SessionQueue:
             level = logging.INFO if isinstance(error, Postponed) else logging.WARNING
             _log.log(level, "session %s cannot go on: %s", self._session.session_id, error)
             self._fail(error)
-        except Exception as error:  # noqa: BLE001 - logged, and told to all who wait
+        except (Exception, GeneratorExit) as error:  # noqa: BLE001 - logged, and told to all who wait
             _log.exception("session %s cannot go on", self._session.session_id)
             self._fail(
                 Unavailable(f"something went wrong inside emonk ({type(error).__name__})", code="internal_error")
