@@ -28,8 +28,10 @@ from emonk.store.connect import connect
 from emonk.store.protocol import Accepted, Claimed, Operation
 from emonk.store.sqlite import SqliteStore
 
-TURNS = 300
-PAIRS = 9
+WARM_UP = 300
+TURNS = 60
+PAIRS = 45
+"""Many short runs by turns: what else the machine does then meets both sides, and the median does not see it."""
 TARGETS = {1: 3.0, 100: 2.5}
 MODEL = "gemini-2.0-flash"
 QUESTION = "What is the weather in Paris?"
@@ -93,7 +95,7 @@ async def measure(url: str, store_url: str) -> dict[str, Any]:
 
 async def compare(width: int, bare: Work, turn: Work) -> dict[str, float]:
     for work in (bare, turn):
-        await run(work, width, TURNS)
+        await run(work, width, WARM_UP)
     pairs = [(await run(bare, width, TURNS), await run(turn, width, TURNS)) for _ in range(PAIRS)]
     return {
         "bare_cpu_ms": round(statistics.median(one for one, _ in pairs), 3),
