@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import emonk, refused, write_agent
+from tests.cli.outage import Outage, stand_in
+from tests.cli.running import Terminal, emonk, refused, write_agent
 
 
 @pytest.fixture
@@ -40,6 +41,20 @@ def test_show_tells_what_was_said_and_done(agent: Path) -> None:
         assert part in shown
     whole = json.loads(emonk("sessions", "show", "s1", "--json", "--agent", "helper").stdout)
     assert whole["revision"] == len(whole["events"])
+
+
+def test_show_tells_what_emonk_said_in_place_of_a_model(tmp_path: Path) -> None:
+    agent = write_agent(tmp_path)
+    agent.write_text(agent.read_text().replace("model: offline", "model: gemini:gemini-2.0-flash"))
+    with stand_in(Outage()) as environment:
+        assert emonk("chat", agent, "-m", "hello", "--session", "s1", **environment).returncode == 1
+        piped = emonk("sessions", "show", "s1").stdout
+        with Terminal("sessions", "show", "s1") as terminal:
+            terminal.end()
+    assert "No language model can be reached" in piped
+    assert "- **greet**: Greet somebody." in piped
+    assert "\u2022 \x1b[1mgreet\x1b[22m: Greet somebody." in terminal.seen
+    assert "[failed: unavailable]" in terminal.seen
 
 
 def test_export_is_one_event_a_line(agent: Path, tmp_path: Path) -> None:

@@ -64,8 +64,11 @@ def _lines(logged: Logged, stream: TextIO, *, full: bool) -> Iterator[str]:
             yield dim(result_line(result, seconds), stream)
             if full:
                 yield from (dim(f"  {line}", stream) for line in visible(result.content).splitlines())
-        case TurnFinished(status=status, reason=reason) if status != "done":
-            yield dim(f"[{status}: {reason}]" if reason else f"[{status}]", stream)
+        case TurnFinished(status=status, reason=reason, text=text):
+            if text:
+                yield f"\n{bold('emonk', stream)}\n{rendered(text, stream)}"
+            if status != "done":
+                yield dim(f"[{status}: {reason}]" if reason else f"[{status}]", stream)
         case event:
             yield from (dim(visible(line), stream) for line in _aside(event))
 
