@@ -1,11 +1,12 @@
 """Messages that wait for a language model, in a terminal."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from tests.cli.outage import Outage, stand_in, write_agent
-from tests.cli.running import Terminal, emonk
+from tests.cli.running import Terminal, emonk, refused
 
 CTRL_D = "\x04"
 PROMPT = ">\x1b[22m "
@@ -99,3 +100,30 @@ def test_what_waits_when_one_leaves_is_asked_for_when_one_comes_back(agent: Path
             outage.over, outage.asked = True, 0
             terminal.type("\r")
             terminal.expect("Answer 1.")
+
+
+def test_one_message_can_be_kept_and_answered_in_its_session(agent: Path) -> None:
+    outage = Outage()
+    with stand_in(outage) as environment:
+        failed = emonk("chat", agent, "-m", "How is Paris?", **environment)
+        assert (failed.returncode, failed.stderr.splitlines()) == (
+            1,
+            ["--later keeps a message until a language model can be reached again", "failed: unavailable"],
+        )
+        kept = emonk("chat", agent, "-m", "How is Paris?", "--later", **environment)
+        assert (kept.returncode, kept.stderr, outage.asked) == (0, "", 1)
+        session = kept.stdout.strip()
+        also = json.loads(
+            emonk("chat", agent, "-m", "b", "--later", "--json", "--session", session, **environment).stdout
+        )
+        assert (also["status"], also["session_id"]) == ("queued", session)
+        outage.over, outage.asked = True, 0
+        assert "Answer 3." in emonk("chat", agent, "-m", "And Rome?", "--session", session, **environment).stdout
+        assert "Answer 1." in emonk("sessions", "show", session).stdout
+
+
+def test_later_is_for_one_message(agent: Path) -> None:
+    with Terminal("chat", agent, "--later") as terminal:
+        terminal.expect("--later is for one message")
+        assert terminal.end() == 2
+    assert "empty" in refused("chat", agent, "-m", " ", "--later")

@@ -26,15 +26,24 @@ def chat(
     message: Annotated[str | None, typer.Option("-m", "--message", help="Ask this one thing and end.")] = None,
     session: Annotated[str | None, typer.Option(help="Go on with this session.")] = None,
     model: Annotated[str | None, typer.Option(help="For example gemini:gemini-2.0-flash, or offline.")] = None,
+    *,
     as_json: Annotated[bool, typer.Option("--json", help="With -m: print the whole reply as JSON.")] = False,
+    later: Annotated[
+        bool, typer.Option("--later", help="With -m: do not wait, keep it for when a language model can be reached.")
+    ] = False,
 ) -> None:
-    """Talk to an agent. What comes in on a pipe is one message: echo TEXT | emonk chat."""
+    """Talk to an agent. What comes in on a pipe is one message: echo TEXT | emonk chat.
+
+    A reply that is piped on stays the Markdown that it is. With --later the session's name is printed: emonk serve
+    answers what is kept, and so does emonk chat with that --session.
+    """
     log_to_file()
     chosen = load_agent(agent, model=model)
     if message is None and not sys.stdin.isatty():
         message = _piped()
-    if message is None and as_json:
-        raise UsageError("--json is for one message", "add -m TEXT, or pipe it in")
+    for option, given in (("--json", as_json), ("--later", later)):
+        if message is None and given:
+            raise UsageError(f"{option} is for one message", "add -m TEXT, or pipe it in")
     if message is not None and not message.strip():
         raise UsageError("the message is empty", "say something after -m, or pipe it in")
     if session is not None and not (session.strip() and session.isprintable()):
@@ -44,6 +53,8 @@ def chat(
             from emonk.cli.dialogue import Dialogue  # noqa: PLC0415  one message needs no line editor
 
             Dialogue(runner, running, session, named=agent).hold()
+        elif later:
+            raise typer.Exit(_keep(runner, running, message, session, as_json=as_json))
         else:
             raise typer.Exit(_ask(runner, running, message, session, as_json=as_json))
 
@@ -72,6 +83,18 @@ def _piped() -> str:
         raise UsageError("the message on standard input is not text", "it must be UTF-8") from error
 
 
+def _keep(runner: "asyncio.Runner", agent: "Agent", message: str, session: str | None, *, as_json: bool) -> int:
+    from emonk.gateway.wire import encode, queued_json  # noqa: PLC0415
+    from emonk.ids import uuid7  # noqa: PLC0415
+
+    session_id, message_id = session or uuid7(), uuid7()
+    if not runner.run(agent.enqueue(message, session_id=session_id, message_id=message_id)):
+        note("not kept: too many messages of this session wait already")
+        return FAILED
+    say(encode(queued_json(agent.name, session_id, message_id)).decode() if as_json else session_id)
+    return 0
+
+
 def _ask(runner: "asyncio.Runner", agent: "Agent", message: str, session: str | None, *, as_json: bool) -> int:
     reply = attempt(runner, _watched(agent, message, session))
     if reply is None:
@@ -85,6 +108,8 @@ def _ask(runner: "asyncio.Runner", agent: "Agent", message: str, session: str | 
         from emonk.cli.markdown import rendered  # noqa: PLC0415
 
         say(rendered(reply.text, sys.stdout))
+    if reply.degraded:
+        note("--later keeps a message until a language model can be reached again")
     if reply.status != "done":
         note(f"{reply.status}: {reply.reason}" if reply.reason else reply.status)
         return FAILED

@@ -10,7 +10,7 @@ from emonk.gateway.limits import read_json
 from emonk.gateway.problems import ProblemError, json_response
 from emonk.gateway.running import ShuttingDownError
 from emonk.gateway.sse import turn_response
-from emonk.gateway.wire import reply_json
+from emonk.gateway.wire import queued_json, reply_json
 from emonk.ids import uuid7
 
 MESSAGE_CHARACTERS = 100_000
@@ -58,8 +58,7 @@ async def _later(agent: Agent, session_id: str, message_id: str, text: str) -> R
     accepted = await agent.enqueue(text, session_id=session_id, message_id=message_id)
     if not accepted:
         raise ProblemError(429, "inbox_full", "too many messages of this session wait already", "ask again later")
-    queued = {"status": "queued", "agent": agent.name, "session_id": session_id, "message_id": message_id}
-    return json_response(queued, 202)
+    return json_response(queued_json(agent.name, session_id, message_id), 202)
 
 
 def _check(asked: ChatRequest) -> None:

@@ -34,6 +34,11 @@ def reply_json(reply: Reply) -> dict[str, Any]:
     return msgspec.structs.asdict(reply)
 
 
+def queued_json(agent: str, session_id: str, message_id: str) -> dict[str, Any]:
+    """What is said of a message that is kept for later."""
+    return {"status": "queued", "agent": agent, "session_id": session_id, "message_id": message_id}
+
+
 def event_json(logged: Logged) -> dict[str, Any]:
     """`{"revision", "at", "kind", ...}` with the event's own fields; `at` is UTC microseconds.
 
