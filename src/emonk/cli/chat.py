@@ -10,7 +10,7 @@ import typer
 from emonk.cli.attempt import attempt
 from emonk.cli.tenants import DEFAULT_AGENT, load_agent
 from emonk.cli.terminal import note, say
-from emonk.cli.trouble import FAILED, INTERRUPTED, UsageError, log_to_file
+from emonk.cli.trouble import FAILED, INTERRUPTED, UsageError, log_to_file, show_alerts
 
 if TYPE_CHECKING:
     import asyncio
@@ -38,6 +38,7 @@ def chat(
     answers what is kept, and so does emonk chat with that --session.
     """
     log_to_file()
+    show_alerts()
     chosen = load_agent(agent, model=model)
     if message is None and not sys.stdin.isatty():
         message = _piped()

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from emonk.cli.tenants import load_agents, pages
-from emonk.cli.trouble import UsageError, log_to_file
+from emonk.cli.trouble import UsageError, log_to_file, show_alerts
 
 ALL_INTERFACES = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  recognised here, never bound to unasked
 
@@ -30,6 +30,7 @@ def serve(
     further hosts, with commas between, that this server answers to.
     """
     log_to_file()
+    show_alerts()
     given = _given_token(host)
     token = given or secrets.token_urlsafe(24)
     agents = load_agents(agent or (), model=model)

@@ -67,6 +67,22 @@ def log_to_file() -> bool:
     return not isinstance(handler, logging.NullHandler)
 
 
+def show_alerts() -> None:
+    """Tell whoever runs the command of alerts, too, in a line each on standard error."""
+    alerts = logging.getLogger("emonk.alerts")
+    if not debugging() and not any(isinstance(handler, _Told) for handler in alerts.handlers):
+        alerts.addHandler(_Told(logging.ERROR))
+
+
+class _Told(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        from emonk.cli.terminal import note, one_line  # noqa: PLC0415
+
+        if sys.stderr.isatty():
+            sys.stderr.write("\r\x1b[K")  # over a line that is to be seen for a while only
+        note(one_line(record.getMessage()))
+
+
 def log_file() -> Path:
     """Where what a person does not need to see is written."""
     from emonk.store.connect import data_dir  # noqa: PLC0415
