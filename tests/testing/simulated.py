@@ -44,8 +44,8 @@ async def pay(amount: float) -> str:
 def travel_agent(**settings: Any) -> Agent:
     """Tools of every kind, and three models."""
     models = {"lead": "gemini:gemini-2.5-pro", "worker": "gemini:gemini-2.0-flash", "fallback": "offline"}
-    settings.setdefault("model", models)
-    return Agent("travel", tools=[get_weather, book, count, pay], unpriced="allow", **settings)
+    settings = {"model": models, "tools": [get_weather, book, count, pay]} | settings
+    return Agent("travel", unpriced="allow", **settings)
 
 
 class Impatient:
@@ -162,7 +162,6 @@ def take_too_long(patch: pytest.MonkeyPatch) -> None:
 
 def answer_without_a_reason(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(asking, "could_not", giving(""))
-    patch.setattr(turn, "could_not", giving(""))
     patch.setattr(turn, "CANCELLED", turn.Ending("cancelled", ""))
 
 

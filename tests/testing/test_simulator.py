@@ -30,6 +30,7 @@ from emonk.testing.simulator import (
     simulate,
     try_seed,
 )
+from emonk.testing.simulator.faults import NOT_DEALT
 from emonk.testing.simulator.history import Answered, Came, Granted, Sent, ToolActed, ToolBegan, ToolLeft
 from emonk.testing.simulator.instance import Wrap
 from tests.testing.simulated import IMPATIENT, PLANTED, Impatient, Plant, take_everything_for_repeatable, travel_agent
@@ -58,9 +59,8 @@ def test_every_invariant_holds() -> None:
 @pytest.mark.parametrize(("invariant", "plant"), PLANTED.items(), ids=list(PLANTED))
 def test_a_planted_bug_is_found_and_found_again(invariant: str, plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
-    found = list(islice(broken_ones(), 1))
-    assert invariants(iter(found)) == [invariant]
-    assert try_seed(travel_agent(), found[0].seed) == found[0]
+    found = next(one for one in broken_ones() if one.broken and one.broken.invariant == invariant)
+    assert try_seed(travel_agent(), found.seed) == found
 
 
 @pytest.mark.parametrize(("invariant", "kinds"), IMPATIENT.items(), ids=list(IMPATIENT))
@@ -196,7 +196,7 @@ def test_a_tool_keeps_its_own_time_limit() -> None:
 
 def test_turns_are_taken_over_by_another_instance() -> None:
     granted = [one for seed in range(60) for one in replay(travel_agent(), seed).of(Granted)]
-    assert {one.where.instance for one in granted} == {0, 1}
+    assert {0, 1, 10} <= {one.where.instance for one in granted}
     assert any(one.resumed for one in granted)
 
 
@@ -231,7 +231,7 @@ def test_seeds_hold_everything_from_quiet_to_a_long_outage() -> None:
     schedules = [schedule(seed) for seed in range(300)]
     dealt = {fault.kind for one in schedules for given in (one.models, one.tools)
              for numbered in given.values() for fault in numbered.values()}  # fmt: skip
-    assert dealt == {*ModelFault, *ToolFault}
+    assert dealt == {*ModelFault, *ToolFault} - NOT_DEALT
     assert any(not one.models and not one.tools and len(one.messages) == len(one.events) for one in schedules)
     outages = [event.until - event.at for one in schedules for event in one.events if isinstance(event, Outage)]
     assert max(outages) > 600

@@ -149,10 +149,34 @@ def test_a_retry_before_the_hint_is_seen_unless_another_took_over(records: list[
 
 
 def test_a_run_after_an_unknown_outcome_is_seen() -> None:
-    began = h.ToolBegan(at(1), call_id="1", tool="look", idempotent=True, risk="low", fault="")
-    left = h.ToolLeft(at(2), call_id="1", tool="look", error="OutcomeUnknown", unknown=True)
-    assert list(no_unknown_outcome_is_retried(run(began, left, began)))
-    assert not list(no_unknown_outcome_is_retried(run(began, left, GRANTED, began)))
+    lost = [began("1"), ACTED, h.ToolLeft(at(2), call_id="1", tool="book", error="OutcomeUnknown", unknown=True)]
+    assert broken_by(*lost, began("2"))
+    assert broken_by(*lost, GRANTED, began("2", at(5, 1)))
+    assert not broken_by(*lost, began("2", arguments='{"seats":2}'))
+    assert not broken_by(*lost, began("2", Where(5, "s", "n")))
+    assert not broken_by(*[one for one in lost if one is not ACTED], began("2"))
+    assert not broken_by(began("1"), ACTED, h.ToolLeft(at(2), call_id="1", tool="book"), began("2"))
+
+
+def test_a_run_after_an_outcome_that_was_lost_with_its_instance_is_seen() -> None:
+    lost = calling(BOOK), ToolReturned(result=ToolResult("1", "book", "?", "outcome_unknown"))
+    assert broken_by(began("1"), ACTED, GRANTED, began("2", at(5, 1)), log=lost)
+    assert not broken_by(began("1"), ACTED, began("2", at(5, 1)), log=lost)
+    assert not broken_by(began("1"), ACTED, GRANTED, began("2", at(5, 1)), log=[calling(BOOK), returned(BOOK)])
+
+
+def began(call_id: str, where: Where | None = None, arguments: str = '{"seats":1}') -> h.ToolBegan:
+    return h.ToolBegan(
+        where or at(1), call_id=call_id, tool="book", arguments=arguments, idempotent=False, risk="low", fault=""
+    )
+
+
+BOOK = ToolCall("1", "book")
+ACTED = h.ToolActed(at(1.5), call_id="1", tool="book", idempotent=False)
+
+
+def broken_by(*records: Record, log: Sequence[Event] = ()) -> bool:
+    return bool(list(no_unknown_outcome_is_retried(run(*records, log=log))))
 
 
 ANSWERED = h.Answered(at(1), reply=REPLY)

@@ -12,7 +12,7 @@ from emonk.testing.simulator.faults import Fault, ModelFault, ToolFault
 from emonk.testing.simulator.history import History
 from emonk.testing.simulator.invariants import INVARIANTS, Broken, Invariant, first_broken
 from emonk.testing.simulator.run import Outcome, Report, SimulationFailed, judge, replay, simulate, try_seed
-from emonk.testing.simulator.schedule import Jump, Outage, Said, Schedule, schedule
+from emonk.testing.simulator.schedule import Jump, Outage, Restart, Said, Schedule, schedule
 from emonk.testing.simulator.world import LEFTOVERS
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Outage",
     "Outcome",
     "Report",
+    "Restart",
     "Said",
     "Schedule",
     "SimulationFailed",

@@ -2,8 +2,13 @@
 
 from collections.abc import Iterator
 
+from emonk.errors import OutcomeUnknown
+from emonk.events import ToolReturned
 from emonk.records import RiskLevel
 from emonk.testing.simulator.history import Granted, History, Record, ToolActed, ToolBegan, ToolLeft
+
+Action = tuple[str, str, str, str]
+"""A session, the message that opened the turn, a tool and its canonical arguments."""
 
 
 def no_call_acts_twice(history: History) -> Iterator[str]:
@@ -20,22 +25,48 @@ def no_call_acts_twice(history: History) -> Iterator[str]:
 
 
 def no_unknown_outcome_is_retried(history: History) -> Iterator[str]:
-    """A call that may have acted is not run again by those who were told so."""
-    unknown: dict[tuple[int, str, str], ToolLeft] = {}
+    """What may have acted, a tool that is not idempotent with these arguments, does not run again in its turn.
+
+    Whoever asks, under whichever id, in whichever instance. An outcome is unknown where the tool acted and then broke
+    off, and where the log says so to the instance that takes the turn over.
+    """
+    runs: dict[tuple[str, str], ToolBegan] = {}
+    acted: set[tuple[str, str]] = set()
+    unknown: dict[Action, ToolBegan] = {}
+    lost = _logged_as_unknown(history)
     for record in history.records:
+        session = record.where.session
         match record:
             case Granted():
-                unknown = {key: one for key, one in unknown.items() if key[1] != record.where.session}
-            case ToolLeft() if record.unknown:
-                unknown[record.where.instance, record.where.session, record.call_id] = record
-            case ToolBegan():
-                key = (record.where.instance, record.where.session, record.call_id)
-                if key in unknown:
-                    yield unknown[key].line()
+                taken_over = [key for key in acted & lost if runs[key].message_id == record.message_id]
+                unknown |= {_action(runs[key]): runs[key] for key in taken_over if key[0] == session}
+            case ToolBegan(idempotent=False):
+                if _action(record) in unknown:
+                    yield f"{record.tool} may have acted with {record.arguments}"
+                    yield unknown[_action(record)].line()
                     yield record.line()
                     return
+                runs[session, record.call_id] = record
+            case ToolActed(idempotent=False):
+                acted.add((session, record.call_id))
+            case ToolLeft(error=error) if error and (session, record.call_id) in acted:
+                unknown[_action(runs[session, record.call_id])] = runs[session, record.call_id]
             case _:
                 continue
+
+
+def _action(began: ToolBegan) -> Action:
+    return began.where.session, began.message_id, began.tool, began.arguments
+
+
+def _logged_as_unknown(history: History) -> set[tuple[str, str]]:
+    """The calls, by session and id, of which the log knows no outcome."""
+    return {
+        (key.session_id, one.event.result.call_id)
+        for key, log in (history.ended.logs if history.ended else {}).items()
+        for one in log
+        if isinstance(one.event, ToolReturned) and one.event.result.error == OutcomeUnknown.default_code
+    }
 
 
 def nothing_above_low_risk_runs(history: History) -> Iterator[str]:

@@ -15,6 +15,9 @@ _CALLING = (0.7, 0.5, 0.4, 0.3, 0.2)
 _TIRELESS = 0.02
 """Turns in which it never stops calling."""
 
+_STUBBORN = 0.5
+"""How likely it repeats calls that failed, word for word, whatever it was told."""
+
 NO_SUCH_TOOL = "no_such_tool"
 
 
@@ -46,7 +49,9 @@ def _made(
         case ModelFault.UNKNOWN_TOOL | ModelFault.BAD_ARGUMENTS | ModelFault.NO_JSON | ModelFault.SAME_IDS:
             calls = _odd_calls(request, fault, turn, random)
         case _:
-            calls = _calls(request, turn, random) if _calls_again(request, turn, random) else []
+            calls = _repeated(request, turn, random)
+            if not calls and _calls_again(request, turn, random):
+                calls = _calls(request, turn, random)
     if calls:
         said = "Let me look." if random.random() < 0.3 else ""
         return assistant(said, tool_calls=calls), Outcome.TOOL_CALLS, "STOP"
@@ -75,6 +80,19 @@ def _calls_again(request: ModelRequest, turn: str, random: Random) -> bool:
 def _calls(request: ModelRequest, turn: str, random: Random) -> list[ToolCall]:
     count = random.choice((1, 1, 1, 2, 3))
     return [_call(request, turn, number, random) for number in range(1, count + 1)]
+
+
+def _repeated(request: ModelRequest, turn: str, random: Random) -> list[ToolCall]:
+    """The calls of the last step that were answered by an error, now and then."""
+    match request.messages:
+        case [*_, AssistantMessage() as said, ToolMessage(results=results)] if request.tool_choice != "none":
+            failed = {one.call_id for one in results if one.error}
+            again = [call for call in said.tool_calls if call.id in failed and call.malformed is None]
+        case _:
+            return []
+    if random.random() >= _STUBBORN:
+        return []
+    return [ToolCall(_id(request, turn, number), one.name, one.arguments) for number, one in enumerate(again, 1)]
 
 
 def _call(request: ModelRequest, turn: str, number: int, random: Random, *, fits: bool = True) -> ToolCall:

@@ -41,6 +41,12 @@ class ModelFault(StrEnum):
     SAME_IDS = "calls of one id"
     BUG = "adapter raises"
     """An exception that no adapter should raise."""
+    CONNECTION = "plain ConnectionError"
+    """As an adapter of a user's own lets it through."""
+    TIMEOUT = "plain TimeoutError"
+    RESET = "plain ConnectionResetError within the answer"
+    UNREADABLE = "raises MalformedOutput"
+    """The adapter makes nothing of the answer."""
 
 
 class ToolFault(StrEnum):
@@ -80,13 +86,19 @@ OUTAGES = (
     ModelFault.DROPPED_AFTER,
     ModelFault.HTTP_503,
     ModelFault.HTTP_503_HINT,
+    ModelFault.RATE_LIMITED,
     ModelFault.RATE_LIMITED_HINT,
     ModelFault.SILENT,
+    ModelFault.HANGS,
+    ModelFault.CONNECTION,
 )
 """What a provider does to everybody for minutes."""
 
 _RARE = frozenset({ModelFault.HANGS, ModelFault.SILENT, ModelFault.QUOTA, ModelFault.BAD_KEY, ModelFault.BUG})
-_MODEL = [kind for kind in ModelFault for _ in range(1 if kind in _RARE else 3)]
+NOT_DEALT = frozenset({ModelFault.RESET})
+"""What only schedules by hand have: emonk asks again after it, although words were shown."""
+
+_MODEL = [kind for kind in ModelFault if kind not in NOT_DEALT for _ in range(1 if kind in _RARE else 3)]
 _RARE_TOOL = frozenset({ToolFault.HUGE, ToolFault.HALF, ToolFault.EXITS, ToolFault.CANCELS, ToolFault.HANGS})
 _TOOL = [kind for kind in ToolFault for _ in range(1 if kind in _RARE_TOOL else 3)]
 

@@ -2,16 +2,19 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
 from emonk.events import Logged
 from emonk.messages import Message
 from emonk.records import Reply, SessionKey
+from emonk.resilience.breaker_events import CircuitState
+from emonk.resilience.section import ComponentSection
 from emonk.testing.simulator.schedule import Schedule
 
 R = TypeVar("R", bound="Record")
+Blame = Literal["", "provider", "answer"]
 
 _MADE_UP = re.compile(r"_?[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -123,6 +126,7 @@ class Came(Record, frozen=True, kw_only=True):
         final: a human must act.
         hint: seconds that the provider asked to wait.
         shown: text had come before it failed.
+        blame: the provider failed, or gave an answer that the adapter made nothing of; empty where it did neither.
     """
 
     number: int
@@ -132,6 +136,7 @@ class Came(Record, frozen=True, kw_only=True):
     final: bool = False
     hint: float | None = None
     shown: bool = False
+    blame: Blame = ""
 
     def told(self) -> str:
         hint = "" if self.hint is None else f", try again in {self.hint:g} s"
@@ -139,11 +144,32 @@ class Came(Record, frozen=True, kw_only=True):
         return f"#{self.number} {self.error or self.outcome}{hint}{shown}"
 
 
+class Circuit(Record, frozen=True, kw_only=True):
+    """The breaker of a model changed, refused a call, or was asked for a pause.
+
+    Attributes:
+        kind: as in `BreakerEvent`.
+        state: after it.
+        wait: seconds until the next call, as the breaker reckons.
+    """
+
+    model: str
+    kind: Literal["state", "refused", "cool_down"]
+    state: CircuitState
+    wait: float
+    reason: str
+
+    def told(self) -> str:
+        what = {"state": f"is {self.state}", "refused": "refuses", "cool_down": "pauses"}[self.kind]
+        return f"circuit of {self.model} {what}, {self.wait:.3f} s: {self.reason}"
+
+
 class ToolBegan(Record, frozen=True, kw_only=True):
-    """A tool was entered."""
+    """A tool was entered; `arguments` are its canonical ones, as JSON."""
 
     call_id: str
     tool: str
+    arguments: str = ""
     idempotent: bool
     risk: str
     fault: str
@@ -219,6 +245,8 @@ class History(msgspec.Struct, kw_only=True):
 
     Attributes:
         limit: seconds that the agent allows a turn.
+        models: the agent's, by what a configuration calls them.
+        resilience: what the agent sets for the calls of models.
         stuck: why the run could not go on to its end; empty when it could.
         seconds: virtual time that it took.
     """
@@ -226,6 +254,8 @@ class History(msgspec.Struct, kw_only=True):
     schedule: Schedule
     limit: float
     records: list[Record]
+    models: Sequence[str] = ()
+    resilience: ComponentSection = ComponentSection()
     ended: Ended | None = None
     stuck: str = ""
     seconds: float = 0.0

@@ -1,22 +1,25 @@
 """One instance of the agent under test: its real code, on a simulated model, simulated tools and a store in memory."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
+from functools import partial
 from random import Random
-from typing import Self
+from typing import Self, TypeVar
 
 from msgspec.structs import replace
 
 from emonk.agent import Agent
 from emonk.agent.models import spec_of
-from emonk.errors import EmonkError
+from emonk.errors import EmonkError, Unavailable
 from emonk.events import InboxItem
 from emonk.models.protocol import Model
 from emonk.observe.alerts import Alerts
-from emonk.observe.trace import trace_context
+from emonk.observe.trace import get_trace_id, trace_context
 from emonk.records import Owner, Reply, SessionKey
+from emonk.resilience.breaker_events import BreakerEvent
 from emonk.resilience.guards import Guards
+from emonk.runtime.candidates import Role
 from emonk.runtime.progress import TurnReplied
 from emonk.skills.protocol import Runnable
 from emonk.store.protocol import Accepted, Claimed, Store
@@ -28,7 +31,11 @@ from emonk.testing.simulator.schedule import Said
 from emonk.testing.simulator.tools import SimulatedTool
 from emonk.turns import Pump
 
+T = TypeVar("T")
 Wrap = Callable[[Model], Model]
+
+_LIVES = 10
+"""What the number of an instance grows by with each start: 21 is the third life of instance 1."""
 
 LONGEST_TURN = 300.0
 """Virtual seconds that a turn gets at most, whatever the agent's own limit: a run waits for hours, not for ever."""
@@ -44,18 +51,25 @@ class SimulatedAgent(Agent):
         vars(made).update(vars(agent))
         return made
 
-    def put(self, *, model: Callable[[str], Model], tools: Sequence[Runnable], store: Store, scene: Scene) -> None:
+    def put(
+        self, *, model: Callable[[str, Role], Model], tools: Sequence[Runnable], store: Store, scene: Scene
+    ) -> None:
         """Replace what reaches the outside, and what measures time or takes its chance."""
         clock = scene.clock
         section = self.guards.section
         jitter = Random(f"{scene.schedule.seed} jitter")  # noqa: S311 - it is to be repeatable
         self.tools = tuple(tools)
         self.guards = Guards(section, clock=clock, random=jitter.random)
-        self._models = {role: model(spec_of(one)) for role, one in self._models.items()}
+        self._models = {role: model(spec_of(one), role) for role, one in self._models.items()}
         self._given_store = store
         self._alerts = Alerts(clock=clock)
         self._clock = clock
         self._limits = replace(self._limits, seconds=self.turn_seconds)
+
+    @property
+    def specs(self) -> list[str]:
+        """Its models, as a configuration names them."""
+        return list(dict.fromkeys(spec_of(one) for one in self._models.values()))
 
     @property
     def turn_seconds(self) -> float:
@@ -64,29 +78,53 @@ class SimulatedAgent(Agent):
 
 
 class Instance:
-    """An agent, its pump if it has one, and the users that talk to it."""
+    """An agent, its pump if it has one, and the users that talk to it.
+
+    Attributes:
+        agent: the one that runs, or did so last: each start makes another one.
+        number: of this life of the instance; what an agent knows of the world ends with it.
+    """
 
     def __init__(self, agent: Agent, number: int, scene: Scene, database: MemoryDatabase, wrap: Wrap) -> None:
         self.number = number
+        self._given = agent
         self._scene = scene
+        self._database = database
+        self._wrap = wrap
         self._open = AsyncExitStack()
-        self.agent = SimulatedAgent.of(agent)
-        self.agent.put(
-            model=lambda spec: wrap(SimulatedModel(spec, scene, number)),
-            tools=[SimulatedTool(tool, scene, number) for tool in agent.tools],
-            store=_WatchedStore(database, scene, number),
-            scene=scene,
-        )
+        self._up = asyncio.Event()
+        self.agent = self._made()
 
     async def start(self) -> None:
         """Start the agent as a process would."""
         await self._open.enter_async_context(self.agent)
         if self._scene.schedule.pump:
             await self._open.enter_async_context(Pump([self.agent], clock=self._scene.clock))
+        self._up.set()
 
     async def stop(self) -> None:
         """Stop it in order."""
+        self._up.clear()
         await self._open.aclose()
+
+    async def restart(self) -> None:
+        """Start another one in its place."""
+        self.number += _LIVES
+        self.agent = self._made()
+        await self.start()
+
+    def _made(self) -> SimulatedAgent:
+        scene, number, wrap = self._scene, self.number, self._wrap
+        made = SimulatedAgent.of(self._given)
+        made.put(
+            model=lambda spec, role: wrap(SimulatedModel(spec, scene, number, role)),
+            tools=[SimulatedTool(tool, scene, number) for tool in self._given.tools],
+            store=_WatchedStore(self._database, scene, number),
+            scene=scene,
+        )
+        for spec in made.specs:
+            made.guards.of("models", spec).breaker.subscribe(partial(self._circuit, number))
+        return made
 
     async def converse(self, said: Said) -> None:
         """Say something, and wait for the reply as long as that user does."""
@@ -99,6 +137,7 @@ class Instance:
         if said.leave:
             await asyncio.wait({asking}, timeout=said.after)
             if said.leave == "cancels" and not asking.done():
+                await self._up.wait()
                 ended = await self.agent.cancel(said.session)
                 self._scene.add(history.Happened(self._where(said), what=f"cancels the turn: {ended}"))
             elif not asking.done():
@@ -116,21 +155,48 @@ class Instance:
         except EmonkError as error:
             self._scene.add(history.Happened(self._scene.where(instance=self.number), what=f"cannot resume: {error}"))
 
-    async def _enqueue(self, said: Said) -> None:
-        accepted = await self.agent.enqueue(
-            said.text, session_id=said.session, user_id=said.user, message_id=said.message_id
+    def _circuit(self, number: int, event: BreakerEvent) -> None:
+        self._scene.add(
+            history.Circuit(
+                self._scene.where(self._scene.turn_of(get_trace_id()), number),
+                model=event.name,
+                kind=event.kind,
+                state=event.state,
+                wait=event.wait,
+                reason=event.reason,
+            )
         )
+
+    async def _enqueue(self, said: Said) -> None:
+        accepted = await self._insisting(said, self._accepted)
         self._scene.add(history.Enqueued(self._where(said), accepted=accepted))
 
     async def _ask(self, said: Said) -> None:
         try:
-            reply = await (self._watch(said) if said.streaming else self._process(said))
+            reply = await self._insisting(said, self._watch if said.streaming else self._process)
         except asyncio.CancelledError:
             self._scene.add(history.Refused(self._where(said), error=""))
         except Exception as error:  # noqa: BLE001 - whatever it is, it goes into the record
             self._scene.add(history.Refused(self._where(said), error=f"{type(error).__name__}: {error}"))
         else:
             self._scene.add(history.Answered(self._where(said), reply=reply))
+
+    async def _insisting(self, said: Said, ask: Callable[[Said], Awaitable[T]]) -> T:
+        """Ask again, with the same message id, where the instance was stopped meanwhile: so its error says."""
+        while True:
+            await self._up.wait()
+            life = self.number
+            try:
+                return await ask(said)
+            except Unavailable as error:
+                if self._up.is_set() and self.number == life:
+                    raise
+                self._scene.add(history.Happened(self._where(said), what=f"asks again: {error}"))
+
+    async def _accepted(self, said: Said) -> bool:
+        return await self.agent.enqueue(
+            said.text, session_id=said.session, user_id=said.user, message_id=said.message_id
+        )
 
     async def _process(self, said: Said) -> Reply:
         return await self.agent.process_message(

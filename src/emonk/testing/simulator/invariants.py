@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
-from emonk.testing.simulator import acts, requests, sessions
+from emonk.testing.simulator import acts, circuits, requests, service, sessions
 from emonk.testing.simulator.history import Came, Granted, History, Noted, Sent, ToolBegan, ToolLeft
 
 Invariant = Callable[[History], Iterable[str]]
@@ -60,14 +60,20 @@ def turns_keep_their_limit(history: History) -> Iterator[str]:
 
 
 INVARIANTS: tuple[Invariant, ...] = (
-    acts.no_call_acts_twice,
     acts.no_unknown_outcome_is_retried,
+    acts.no_call_acts_twice,
     acts.nothing_above_low_risk_runs,
     requests.requests_are_valid,
     requests.gemini_takes_every_request,
     requests.no_retry_before_the_hint,
     requests.no_retry_after_a_final_error,
     requests.no_retry_after_output_began,
+    circuits.half_open_admits_only_its_permits,
+    circuits.an_open_circuit_lets_nothing_through,
+    circuits.a_failing_model_is_left_alone,
+    circuits.retries_keep_their_budget,
+    service.no_turn_goes_without_a_model_that_is_well,
+    service.a_hint_is_waited_for,
     sessions.every_message_gets_its_reply,
     sessions.nothing_acknowledged_is_lost,
     sessions.replies_are_typed,

@@ -6,8 +6,11 @@ from collections.abc import AsyncGenerator
 from random import Random
 
 from emonk.errors import (
+    AgentError,
     ConfigError,
     DeadlineExceeded,
+    InfraError,
+    MalformedOutput,
     MissingCredential,
     QuotaExhausted,
     RateLimited,
@@ -17,9 +20,10 @@ from emonk.models.http import status_failure
 from emonk.models.protocol import ModelDelta, ModelRequest, ModelResponse, TextDelta
 from emonk.observe.trace import get_trace_id
 from emonk.resilience.classify import hint_of
+from emonk.runtime.candidates import Role
 from emonk.testing.simulator.answers import answer
 from emonk.testing.simulator.faults import Fault, ModelFault
-from emonk.testing.simulator.history import Came, Sent, Where
+from emonk.testing.simulator.history import Blame, Came, Sent, Where
 from emonk.testing.simulator.scene import Scene
 
 SILENCE = 60.0
@@ -32,8 +36,9 @@ _STATUS = {ModelFault.HTTP_500: 500, ModelFault.HTTP_503: 503, ModelFault.HTTP_5
 class SimulatedModel:
     """One model of one instance of an agent; `wrap` in `simulate` may put something around it."""
 
-    def __init__(self, spec: str, scene: Scene, instance: int) -> None:
+    def __init__(self, spec: str, scene: Scene, instance: int, role: Role = "lead") -> None:
         self._spec = spec
+        self._role: Role = role
         self._scene = scene
         self._instance = instance
 
@@ -53,17 +58,17 @@ class SimulatedModel:
         return response
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelDelta | ModelResponse]:
-        """The answer word by word, then whole; a cut one ends after half of its words."""
+        """The answer word by word, then whole; one that is cut off ends after half of its words."""
         call = self._call(request)
         try:
             response = await call.response(streaming=True)
             words = [word for word in _WORD.findall(response.text) if word]
-            for word in words[: len(words) // 2] if call.cut else words:
+            for word in words if call.cut is None else words[: len(words) // 2]:
                 await call.sleep(0.02)
                 call.shown = True
                 yield TextDelta(word)
-            if call.cut:
-                raise Unavailable(f"{self._spec} broke off its answer", code="interrupted")
+            if call.cut is not None:
+                raise call.cut
         except BaseException as error:
             call.failed(error)
             raise
@@ -75,7 +80,7 @@ class SimulatedModel:
 
     def _call(self, request: ModelRequest) -> "_Call":
         turn = self._scene.turn_of(get_trace_id())
-        fault = self._scene.model_fault(turn.session)
+        fault = self._scene.model_fault(turn.session, self._role)
         number = self._scene.next_request()
         call = _Call(self._spec, request, fault=fault, number=number, scene=self._scene, instance=self._instance)
         self._scene.add(
@@ -110,9 +115,15 @@ class _Call:
         self.shown = False
 
     @property
-    def cut(self) -> bool:
-        """The answer breaks off in the middle."""
-        return self._fault is not None and self._fault.kind is ModelFault.CUT
+    def cut(self) -> Exception | None:
+        """With what the answer breaks off in the middle."""
+        match self._fault:
+            case Fault(kind=ModelFault.CUT):
+                return Unavailable(f"{self._spec} broke off its answer", code="interrupted")
+            case Fault(kind=ModelFault.RESET):
+                return ConnectionResetError(f"{self._spec} reset the connection")
+            case _:
+                return None
 
     @property
     def where(self) -> Where:
@@ -136,8 +147,12 @@ class _Call:
         await self.sleep(self._pace.uniform(0.2, 3.0))
         if kind is ModelFault.DROPPED_AFTER:
             raise Unavailable(f"{self._spec} closed the connection", code="disconnected")
-        if kind is ModelFault.CUT and not streaming:
-            raise Unavailable(f"{self._spec} broke off its answer", code="interrupted")
+        if self.cut is not None and not streaming:
+            raise self.cut
+        if kind is ModelFault.UNREADABLE:
+            raise MalformedOutput(
+                f"{self._spec} wrote no call that can be read", hint="call tools with fitting arguments"
+            )
         answering = kind if isinstance(kind, ModelFault) else None
         return answer(self._request, answering, self._spec, self._turn.message_id, self._random)
 
@@ -161,6 +176,10 @@ class _Call:
         match kind:
             case ModelFault.DROPPED_BEFORE:
                 raise Unavailable(f"{self._spec} closed the connection", code="disconnected")
+            case ModelFault.CONNECTION:
+                raise ConnectionError(f"cannot reach {self._spec}")
+            case ModelFault.TIMEOUT:
+                raise TimeoutError(f"{self._spec} takes too long")
             case ModelFault.UNREACHABLE:
                 raise Unavailable(f"cannot reach {self._spec}", code="unreachable")
             case ModelFault.RATE_LIMITED | ModelFault.RATE_LIMITED_HINT:
@@ -181,9 +200,12 @@ class _Call:
     def failed(self, error: BaseException) -> None:
         """It did not."""
         hint = None if isinstance(error, QuotaExhausted) else hint_of(error)
-        self._add(error=type(error).__name__, final=isinstance(error, ConfigError | QuotaExhausted), hint=hint)
+        final = isinstance(error, ConfigError | QuotaExhausted)
+        self._add(error=type(error).__name__, final=final, hint=hint, blame=_blame(error))
 
-    def _add(self, *, outcome: str = "", error: str = "", final: bool = False, hint: float | None = None) -> None:
+    def _add(
+        self, *, outcome: str = "", error: str = "", final: bool = False, hint: float | None = None, blame: Blame = ""
+    ) -> None:
         self._scene.add(
             Came(
                 self.where,
@@ -194,5 +216,19 @@ class _Call:
                 final=final,
                 hint=hint,
                 shown=self.shown,
+                blame=blame,
             )
         )
+
+
+def _blame(error: BaseException) -> Blame:
+    """Whose fault it was, without a look at how emonk judges that."""
+    match error:
+        case AgentError():
+            return "answer"
+        case RateLimited() | QuotaExhausted():
+            return ""
+        case InfraError() | OSError() | ValueError():
+            return "provider"
+        case _:
+            return ""

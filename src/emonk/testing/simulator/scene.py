@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from emonk.runtime.candidates import Role
 from emonk.testing.simulator.faults import Fault
 from emonk.testing.simulator.history import Record, Where
 from emonk.testing.simulator.schedule import Outage, Said, Schedule
@@ -48,11 +49,12 @@ class Scene:
         """The number of the next request of the run, from 1."""
         return self._next("", "request")
 
-    def model_fault(self, session: str) -> Fault | None:
-        """What becomes of the session's next call of a model."""
+    def model_fault(self, session: str, role: Role) -> Fault | None:
+        """What becomes of the session's next call of a model, which is that of a model with this role."""
         number = self._next(session, "model")
         now = self.now()
-        everywhere = next((outage.fault for outage in self._outages if outage.at <= now < outage.until), None)
+        met = (one for one in self._outages if one.at <= now < one.until and one.spared != role)
+        everywhere = next((outage.fault for outage in met), None)
         return everywhere or (self.schedule.models.get(session, {}).get(number) if now < self._healed else None)
 
     def next_run(self, session: str) -> int:

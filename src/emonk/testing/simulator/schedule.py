@@ -6,11 +6,18 @@ from typing import Literal
 
 import msgspec
 
+from emonk.runtime.candidates import Role
 from emonk.testing.simulator.faults import OUTAGES, Fault, measured, model_fault, tool_fault
 
 Leave = Literal["", "leaves", "cancels"]
 CALLS = 40
 """Calls of a model, and runs of tools, of one session that may get a fault; later ones go well."""
+
+_CROWDED = 0.12
+"""How likely many come at once, and find an outage."""
+
+_LONGEST_OPEN = 400.0
+"""Seconds after an outage by which a circuit is open no more, whatever it came to before."""
 
 _WORDS = ("weather", "report", "status", "list", "plan", "draft", "check", "help", "numbers", "again")
 
@@ -55,17 +62,29 @@ class Jump(msgspec.Struct, frozen=True):
 
 
 class Outage(msgspec.Struct, frozen=True):
-    """Every call of a model meets this fault for a while."""
+    """Every call of a model meets this fault for a while, but for those of the model with the `spared` role."""
 
     at: float
     until: float
     fault: Fault
+    spared: Role | None = None
 
     def __str__(self) -> str:
-        return f"outage of the models until {self.until:g} s: {self.fault}"
+        but = f" but the {self.spared}" if self.spared else ""
+        return f"outage of the models{but} until {self.until:g} s: {self.fault}"
 
 
-Event = Said | Jump | Outage
+class Restart(msgspec.Struct, frozen=True):
+    """An instance stops in order and starts again, as at a deploy. Its turns go on wherever they are taken up."""
+
+    at: float
+    instance: int = 0
+
+    def __str__(self) -> str:
+        return f"instance {self.instance} restarts"
+
+
+Event = Said | Jump | Outage | Restart
 Faults = Mapping[str, Mapping[int, Fault]]
 """By session, then by the number of the call in it, from 1."""
 
@@ -105,15 +124,18 @@ def schedule(seed: int) -> Schedule:
     """The run that belongs to a seed: some are quiet, some rough, some one long outage."""
     random = Random(f"emonk {seed}")  # noqa: S311 - it is to be repeatable
     rate = random.choice((0.0, 0.0, 0.05, 0.15, 0.15, 0.3, 0.6))
+    tool_rate = random.choice((rate, rate, 0.5))
     instances = random.choice((1, 1, 1, 2))
     sessions = [f"s{number}" for number in range(1, random.choice((1, 2, 3, 4)) + 1)]
     messages = [said for session in sessions for said in _conversation(session, instances, random)]
-    events: list[Event] = [*messages, *_jumps(random), *_outages(random)]
+    events: list[Event] = [*messages, *_jumps(random), *_outages(random), *_restarts(instances, random)]
+    if random.random() < _CROWDED:
+        events += _crowd(instances, random)
     return Schedule(
         seed=seed,
         events=tuple(sorted(events, key=lambda event: event.at)),
         models={name: dealt for name in sessions if (dealt := _deal(rate, model_fault, random))},
-        tools={name: dealt for name in sessions if (dealt := _deal(rate, tool_fault, random))},
+        tools={name: dealt for name in sessions if (dealt := _deal(tool_rate, tool_fault, random))},
         instances=instances,
         pump=random.random() < 0.4,
     )
@@ -148,6 +170,34 @@ def _conversation(session: str, instances: int, random: Random) -> Iterator[Said
         at = _time(at + random.choice((0.0, 0.0, random.uniform(0, 5), random.uniform(5, 60), 320.0)))
 
 
+def _crowd(instances: int, random: Random) -> Iterator[Event]:
+    """An outage under load: many come at once while it lasts, when circuits half open, and after it."""
+    fault = measured(random.choice(OUTAGES), random)
+    begins = random.uniform(0, 30)
+    ends = _time(begins + random.choice((40, 90, 300)))
+    yield Outage(_time(begins), ends, fault, random.choice((None, "lead", "fallback")))
+    waves = (
+        begins + 1,
+        begins + random.uniform(28, 42),
+        begins + random.uniform(60, 120),
+        ends + random.uniform(1, 60),
+    )
+    sessions = random.choice((5, 8, 12))
+    for wave, at in enumerate((*waves, ends + _LONGEST_OPEN), 1):
+        for number in range(1, sessions + 1):
+            yield Said(
+                at=_time(at + random.choice((0.0, 0.0, random.uniform(0, 2)))),
+                session=f"c{number}",
+                user="ann",
+                message_id=f"c{number}m{wave}",
+                text=f"c{number}m{wave} {random.choice(_WORDS)}",
+                instance=random.randrange(instances),
+                streaming=random.random() < 0.3,
+                leave="cancels" if random.random() < 0.1 else "",
+                after=_time(random.uniform(0, 3)),
+            )
+
+
 def _jumps(random: Random) -> Iterator[Jump]:
     for _ in range(random.choice((0, 0, 0, 1, 1, 3))):
         yield Jump(_time(random.uniform(0, 90)), random.choice((3600.0, -3600.0, 3600.0, -3600.0, 31.0, -31.0)))
@@ -156,7 +206,14 @@ def _jumps(random: Random) -> Iterator[Jump]:
 def _outages(random: Random) -> Iterator[Outage]:
     if random.random() < 0.2:
         at = _time(random.uniform(0, 20))
-        yield Outage(at, _time(at + random.uniform(30, 900)), measured(random.choice(OUTAGES), random))
+        fault = measured(random.choice(OUTAGES), random)
+        yield Outage(at, _time(at + random.uniform(30, 900)), fault, random.choice((None, None, "lead", "fallback")))
+
+
+def _restarts(instances: int, random: Random) -> Iterator[Restart]:
+    if random.random() < 0.2:
+        for _ in range(random.choice((1, 2, 4))):
+            yield Restart(_time(random.uniform(1, 60)), random.randrange(instances))
 
 
 def _deal(rate: float, make: Callable[[Random], Fault], random: Random) -> dict[int, Fault]:

@@ -7,6 +7,8 @@ from functools import partial
 from random import Random
 from typing import Any, cast
 
+import msgspec
+
 from emonk.errors import AgentError, ConfigError, InvalidConfig, OutcomeUnknown, QuotaExhausted, Unavailable
 from emonk.records import RiskLevel
 from emonk.resilience.classify import hint_of
@@ -62,15 +64,16 @@ class SimulatedTool:
             InvalidArguments: as the real tool would.
             BaseException: whatever the fault is.
         """
+        act = partial(self._act, context, msgspec.json.encode(arguments, order="deterministic").decode())
         if not isinstance(self._real, Tool):
-            return await self._act(context)
+            return await act()
         real = cast("Tool[..., Any]", self._real)
         stand_in = copy(real)
-        stand_in.function = partial(self._act, context)
+        stand_in.function = act
         return await stand_in.run(arguments, context)
 
-    async def _act(self, context: Context, /, *_: Any, **__: Any) -> str:
-        run = _Run(self._real, context, self._scene, self._instance)
+    async def _act(self, context: Context, arguments: str, /, *_: Any, **__: Any) -> str:
+        run = _Run(self._real, context, arguments, self._scene, self._instance)
         try:
             result = await run.result()
         except BaseException as error:
@@ -83,7 +86,7 @@ class SimulatedTool:
 class _Run:
     """One run of a tool."""
 
-    def __init__(self, tool: Runnable, context: Context, scene: Scene, instance: int) -> None:
+    def __init__(self, tool: Runnable, context: Context, arguments: str, scene: Scene, instance: int) -> None:
         self._tool = tool
         self._call_id = context.call_id
         self._scene = scene
@@ -97,6 +100,7 @@ class _Run:
                 self._where(),
                 call_id=self._call_id,
                 tool=tool.name,
+                arguments=arguments,
                 idempotent=tool.idempotent,
                 risk=str(tool.risk),
                 fault=str(self._fault or ""),

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from random import Random
@@ -13,7 +14,7 @@ from emonk.testing.memory_store import MemoryDatabase
 from emonk.testing.simulator.history import Ended, Happened, History, Kept, Noted, Where
 from emonk.testing.simulator.instance import Instance, SimulatedAgent, Wrap
 from emonk.testing.simulator.scene import Scene
-from emonk.testing.simulator.schedule import Jump, Outage, Said, Schedule
+from emonk.testing.simulator.schedule import Jump, Outage, Restart, Said, Schedule
 from emonk.testing.virtual_loop import Deadlock, SimClock, run, waiting
 
 PATIENCE = 1.5 * 3600.0
@@ -21,6 +22,9 @@ PATIENCE = 1.5 * 3600.0
 
 REST = 90.0
 """Virtual seconds of quiet before what is still there counts as left over: more than any poll or renewal."""
+
+DOWN = 2.0
+"""Virtual seconds between the stop of an instance and its next start."""
 
 Leftovers = Callable[[Agent], Iterable[str]]
 
@@ -32,7 +36,14 @@ def places_taken(agent: Agent) -> Iterator[str]:
             yield f"{status.name}: {status.running} calls run and {status.waiting} wait"
 
 
-LEFTOVERS: list[Leftovers] = [places_taken]
+def permits_out(agent: Agent) -> Iterator[str]:
+    """Permits of breakers that nobody gave back."""
+    for status in agent.guards.status():
+        if status.breaker.out:
+            yield f"{status.name}: {status.breaker.out} permits are out, and its circuit is {status.breaker.state}"
+
+
+LEFTOVERS: list[Leftovers] = [places_taken, permits_out]
 """Each tells what an agent at rest still holds: permits, places in a queue, connections. Nothing is as it should be."""
 
 
@@ -47,7 +58,14 @@ def live(agent: Agent, schedule: Schedule, *, wrap: Wrap = lambda model: model) 
     Raises:
         ConfigError: the agent cannot start.
     """
-    history = History(schedule=schedule, limit=SimulatedAgent.of(agent).turn_seconds, records=[])
+    simulated = SimulatedAgent.of(agent)
+    history = History(
+        schedule=schedule,
+        limit=simulated.turn_seconds,
+        records=[],
+        models=simulated.specs,
+        resilience=agent.guards.section.models,
+    )
 
     async def main(clock: SimClock) -> None:
         scene = Scene(schedule, clock, history.records)
@@ -81,17 +99,19 @@ class _World:
             Instance(agent, number, scene, self._database, wrap) for number in range(scene.schedule.instances)
         ]
         self._users: set[asyncio.Task[None]] = set()
+        self._left_at_restarts: list[str] = []
 
     async def run(self) -> Ended:
         """From the start of the first instance to the end of the last one."""
         for instance in self._instances:
             await instance.start()
-        before = asyncio.all_tasks()
+        before = Counter(map(_named, asyncio.all_tasks()))
         await self._play()
         settled = await self._settle()
         await self._scene.clock.sleep(REST)
-        leftovers = [f"at rest: {waiting([task])}" for task in _sorted(asyncio.all_tasks() - before)]
-        leftovers += [f"at rest: {held}" for each in self._instances for look in LEFTOVERS for held in look(each.agent)]
+        leftovers = [f"at rest: {waiting([task])}" for task in _more_than(before)]
+        leftovers += [f"at rest: {held}" for each in self._instances for held in _held(each)]
+        leftovers += self._left_at_restarts
         leases = [one.key.session_id for one in self._database.sessions.values() if one.owner is not None]
         for instance in self._instances:
             await instance.stop()
@@ -116,8 +136,17 @@ class _World:
                 case Jump(seconds=seconds):
                     self._scene.clock.jump(seconds)
                     self._scene.add(Happened(self._scene.where(), what=str(event)))
+                case Restart(instance=number):
+                    await self._restart(self._instances[number], str(event))
                 case Outage():
                     self._scene.add(Happened(self._scene.where(), what=str(event)))
+
+    async def _restart(self, instance: Instance, what: str) -> None:
+        self._scene.add(Happened(self._scene.where(instance=instance.number), what=what))
+        await instance.stop()
+        self._left_at_restarts += [f"at a restart: {held}" for held in _held(instance)]
+        await self._scene.clock.sleep(DOWN)
+        await instance.restart()
 
     async def _settle(self) -> bool:
         """Wait until nothing is unfinished; what nobody waits for is taken up, as a pump or the next start would."""
@@ -147,6 +176,23 @@ class _World:
             leftovers=leftovers,
             settled=settled,
         )
+
+
+def _held(instance: Instance) -> Iterator[str]:
+    return (held for look in LEFTOVERS for held in look(instance.agent))
+
+
+def _named(task: "asyncio.Task[Any]") -> str:
+    return getattr(task.get_coro(), "__qualname__", "")
+
+
+def _more_than(before: Counter[str]) -> "Iterator[asyncio.Task[Any]]":
+    """The tasks that there are now beside those: an instance that has started anew has the same ones as before."""
+    left = before.copy()
+    for task in _sorted(asyncio.all_tasks()):
+        left[_named(task)] -= 1
+        if left[_named(task)] < 0:
+            yield task
 
 
 def _sorted(tasks: "set[asyncio.Task[Any]]") -> "list[asyncio.Task[Any]]":
