@@ -24,7 +24,8 @@ from tests.docs.matching import difference, matches
 from tests.docs.shell import Finished, Shell, Step, steps_of
 from tests.docs.stand_in import answers_of, gemini_stand_in
 
-_DEFAULT_PORT = 8080
+_DEFAULT_PORT = "8080"
+_SHOWN_PORTS = (_DEFAULT_PORT, "8299")
 
 
 class Page:
@@ -35,7 +36,7 @@ class Page:
         self._directory = directory
         self._here = directory / "here"
         self._here.mkdir()
-        self._port = _free_port()
+        self._ports = {shown: str(_free_port()) for shown in _SHOWN_PORTS}
         self._monkeypatch = monkeypatch
         self._environment = _environment(project, directory)
         self._module = types.ModuleType("__main__")
@@ -128,7 +129,9 @@ class Page:
             self._judge(block, step, finished, so_far=background, status_is_shown=following.strip() == "echo $?")
 
     def _judge(self, block: Block, step: Step, finished: Finished, *, so_far: bool, status_is_shown: bool) -> None:
-        printed = finished.printed.replace(f":{self._port}", f":{_DEFAULT_PORT}")
+        printed = finished.printed
+        for shown, port in self._ports.items():
+            printed = printed.replace(f":{port}", f":{shown}")
         if not matches(step.shown, printed, so_far=so_far):
             pytest.fail(f"{block.place}: $ {step.command}{difference(step.shown, printed)}", pytrace=False)
         if finished.status and not status_is_shown:
@@ -136,10 +139,13 @@ class Page:
             pytest.fail(f"{block.place}: $ {step.command}{reason}\n{printed}", pytrace=False)
 
     def _with_port(self, text: str) -> str:
-        """Another port than the default one, which may be in use: pages are checked side by side."""
-        text = re.sub(r"\bemonk serve\b(?!.*--port)", f"emonk serve --port {self._port}", text)
-        text = re.sub(r"\bmake run\b(?!.*ARGS)", f'make run ARGS="--port {self._port}"', text)
-        return re.sub(rf"(127\.0\.0\.1|localhost):{_DEFAULT_PORT}\b", rf"\1:{self._port}", text)
+        """Other ports than those shown, which may be in use: pages are checked side by side."""
+        default = self._ports[_DEFAULT_PORT]
+        text = re.sub(r"\bemonk serve\b(?!.*--port)", f"emonk serve --port {default}", text)
+        text = re.sub(r"\bmake run\b(?!.*ARGS)", f'make run ARGS="--port {default}"', text)
+        for shown, port in self._ports.items():
+            text = re.sub(rf"(127\.0\.0\.1:|localhost:|--port ){shown}\b", rf"\g<1>{port}", text)
+        return text
 
 
 def _free_port() -> int:

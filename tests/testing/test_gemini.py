@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,6 +30,7 @@ from emonk.testing.gemini_answers import (
     says,
     stream,
 )
+from emonk.testing.gemini_process import main
 
 MODEL = "gemini-2.0-flash"
 
@@ -270,6 +272,45 @@ def test_the_process_of_its_own_plays_the_two_steps() -> None:
             assert "sunny" in second["candidates"][0]["content"]["parts"][0]["text"]
         finally:
             process.terminate()
+
+
+def test_the_process_of_its_own_fails_as_it_is_told() -> None:
+    arguments = [sys.executable, "-m", "emonk.testing.gemini", "--status", "503", "--failures", "1"]
+    arguments += ["--retry-after", "3", "--text", "back again"]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(arguments, env=dict(os.environ), **pipes) as process:
+        try:
+            assert process.stdout
+            assert process.stderr
+            url = json.loads(process.stdout.readline())["url"]
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                plain_post(url, "generateContent", json.dumps(asking()))
+            with refused.value as error:
+                assert (error.code, error.headers["Retry-After"]) == (503, "3")
+            answered = plain_post(url, "generateContent", json.dumps(asking()))
+            assert answered["candidates"][0]["content"]["parts"] == [{"text": "back again"}]
+            assert [process.stderr.readline() for _ in range(2)] == ["request 1: m, 503\n", "request 2: m, 200\n"]
+        finally:
+            process.terminate()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--status", "200"],
+        ["--status", "x"],
+        ["--delay", "-1"],
+        ["--delay", "nan"],
+        ["--failures", "1"],
+        ["--port", "x"],
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_be_played_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(arguments)
+    assert refused.value.code == 2
+    assert "error: " in capsys.readouterr().err
 
 
 def plain_post(url: str, method: str, payload: str) -> Any:

@@ -1,6 +1,6 @@
 """A local stand-in for the Gemini API that speaks real HTTP on loopback.
 
-`python -m emonk.testing.gemini --port 0` runs one in its own process, as fast as possible, for benchmarks.
+`python -m emonk.testing.gemini --help` tells how to run one in its own process, to try an outage by hand.
 """
 
 import asyncio
@@ -29,16 +29,20 @@ class GeminiServer:
         refused: the messages of those that broke a rule.
     """
 
-    def __init__(self, script: Iterable[Answer] | Callable[[SeenRequest], Any], *, api_key: str | None = None) -> None:
+    def __init__(
+        self, script: Iterable[Answer] | Callable[[SeenRequest], Any], *, api_key: str | None = None, port: int = 0
+    ) -> None:
         """Answer from a list, or always by one function of the request.
 
         Args:
             script: the answers; when a list is used up, every further request gets a 500 that says so.
             api_key: the only key that is accepted; any key when None.
+            port: where to listen on 127.0.0.1; 0 takes a free one.
         """
         self._always = script if callable(script) else None
         self._script: list[Answer] = [] if callable(script) else list(script)
         self._api_key = api_key
+        self._port = port
         self.base_url = ""
         self.requests: list[SeenRequest] = []
         self.refused: list[str] = []
@@ -55,7 +59,7 @@ class GeminiServer:
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.0)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
         self.base_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
         return self
 

@@ -1,9 +1,11 @@
-"""A Gemini stand-in for benchmarks: its own process, two prebuilt answers, nothing checked."""
+"""The Gemini stand-in in its own process: for benchmarks, with two prebuilt answers and nothing checked, or failing."""
 
 import argparse
 import asyncio
 import sys
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 
@@ -70,9 +72,58 @@ async def serve(port: int) -> None:
         await server.serve_forever()
 
 
-def main() -> None:
+ABOUT = """\
+A stand-in for the Gemini API on 127.0.0.1, to try things by hand: set EMONK_GEMINI_BASE_URL to the url that it prints
+and GEMINI_API_KEY to anything. With --port alone it plays two steps for benchmarks: a call of get_weather, then a text.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the stand-in."""
-    parser = argparse.ArgumentParser(prog="python -m emonk.testing.gemini", description=__doc__)
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    port = given.port
+    told = {name: value for name, value in vars(given).items() if name != "port" and value is not None}
+    if "status" not in told and {"failures", "retry_after"} & told.keys():
+        parser.error("--failures and --retry-after belong to --status")
+    try:
+        with suppress(KeyboardInterrupt):
+            asyncio.run(_failing(told, port) if told else serve(port))
+    except OSError as error:
+        parser.error(f"cannot listen on port {port}: {error.strerror or error}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m emonk.testing.gemini", description=ABOUT)
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
-    with suppress(KeyboardInterrupt):
-        asyncio.run(serve(parser.parse_args().port))
+    parser.add_argument("--status", type=_status, help="the HTTP status with which requests fail, such as 503 or 429")
+    parser.add_argument("--failures", type=_number(int), help="only the first so many requests fail")
+    parser.add_argument("--retry-after", type=_number(float), help="seconds that a failure asks to wait")
+    parser.add_argument("--delay", type=_number(float), help="seconds before every answer")
+    parser.add_argument("--text", help="what requests that do not fail are answered")
+    return parser
+
+
+def _status(text: str) -> int:
+    if not (text.isdecimal() and 400 <= int(text) <= 599):
+        raise argparse.ArgumentTypeError(f"{text} is no status of a failure; 400 to 599 are")
+    return int(text)
+
+
+def _number(kind: type[int | float]) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = -1
+        if not 0 <= value <= 1e9:
+            raise argparse.ArgumentTypeError(f"{text} is no number from 0 on")
+        return value
+
+    return read
+
+
+def _failing(told: dict[str, Any], port: int) -> Coroutine[Any, Any, None]:
+    from emonk.testing import gemini_outage  # noqa: PLC0415 - benchmarks start without it
+
+    return gemini_outage.serve(gemini_outage.Outage(**told), port)
