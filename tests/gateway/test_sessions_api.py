@@ -196,6 +196,25 @@ def test_an_outside_failure_is_503_with_its_retry_after(tmp_path: Path) -> None:
     run(main())
 
 
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0.0, None), (-1.0, None), (float("nan"), None), (float("inf"), None), (1e300, "86400"), (0.2, "1")],
+)
+def test_a_hint_is_told_as_far_as_it_makes_sense(tmp_path: Path, seconds: float, told: str | None) -> None:
+    async def senseless() -> str:
+        raise Unavailable("the ledger cannot be read", retry_after=seconds)
+
+    async def main() -> None:
+        async with (
+            served(agent_of(tmp_path, []), pages=[Page("/ledger", "Ledger", senseless)]) as server,
+            server.http.get(f"{server.url}/ledger") as response,
+        ):
+            assert response.status == 503
+            assert response.headers.get("Retry-After") == told
+
+    run(main())
+
+
 def test_a_defect_tells_the_log_and_not_the_caller(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         async with served(agent_of(tmp_path, []), pages=[Page("/broken", "Broken", defect)]) as server:

@@ -11,6 +11,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emonk.errors import AgentError, EmonkError, InfraError
 from emonk.gateway.wire import encode
+from emonk.resilience.breaker import DAY
+from emonk.resilience.classify import hint_of
 
 _log = logging.getLogger("emonk.gateway")
 
@@ -61,9 +63,8 @@ async def on_problem(_request: Request, error: Exception) -> Response:
 async def on_emonk_error(_request: Request, error: Exception) -> Response:
     """Answer an error of emonk's own, with `Retry-After` when the outside named a time."""
     assert isinstance(error, EmonkError)  # noqa: S101  registered for this class only
-    headers: dict[str, str] = {}
-    if isinstance(error, InfraError) and error.retry_after is not None:
-        headers["Retry-After"] = str(math.ceil(error.retry_after))
+    hint = hint_of(error)
+    headers = {"Retry-After": str(math.ceil(min(hint, DAY)))} if hint else {}  # "at once" is no hint
     return problem_response(status_of(error), error.code, error.message, error.hint, headers=headers)
 
 
