@@ -14,7 +14,10 @@ from typing import Any, Self
 
 from tests.requirements import skip_without
 
-EMONK = (sys.executable, "-c", "from emonk.cli import main; main()")
+START = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from emonk.cli import main; main()"
+"""What the background jobs of a script inherit is to ignore ctrl-c, and who runs the tests may be one."""
+
+EMONK = (sys.executable, "-c", START)
 PATIENCE = 30.0
 """Seconds after which a process that does not do what the test waits for is taken to be stuck."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import EMONK, PATIENCE, Terminal, emonk, refused, write_agent
+from tests.cli.running import PATIENCE, START, Terminal, emonk, refused, write_agent
 from tests.conftest import PROJECT
 
 PLANTED = """
@@ -113,7 +113,7 @@ def test_on_a_terminal_it_shows_how_far_it_is_and_ctrl_c_ends_it_with_what_was_s
 
 def test_interrupted_in_one_process_it_tells_what_was_seen(agent: Path) -> None:
     """Few seeds run in the process itself, where an interrupt comes in the middle of a virtual loop."""
-    code = f"import os; os.sched_getaffinity = lambda _: {{0}}; {EMONK[2]}"
+    code = f"import os; os.sched_getaffinity = lambda _: {{0}}; {START}"
     command = [sys.executable, "-c", code, "sim", "--agent", str(agent), "--seeds", "100000"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         waiting_for_start(process)
