@@ -9,8 +9,7 @@ from math import ceil
 from emonk.errors import CircuitOpen, ConfigError, EmonkError, InfraError, QuotaExhausted, kind_of
 from emonk.events import Interrupted, StepFailed
 from emonk.messages import Message
-from emonk.models.offline import UNREACHABLE, OfflineModel
-from emonk.models.protocol import ModelRequest
+from emonk.models.protocol import Model, ModelRequest
 from emonk.records import RiskLevel
 from emonk.resilience.breaker import DAY
 from emonk.runtime.ask import PricedResponse, StreamBroken, ask
@@ -82,7 +81,7 @@ class Asker:
         self._background = background
         self._patient = patient
         self._note = note
-        self._rules: OfflineModel | None = None
+        self._rules: Model | None = None
         self._asking = False
         self.error: InfraError | None = None
         self.trouble = ""
@@ -191,7 +190,10 @@ class Asker:
 
     async def _ask_rules(self, messages: Sequence[Message]) -> PricedResponse:
         tools = tuple(tool for tool in self._setup.tools.values() if tool.risk is RiskLevel.LOW and tool.idempotent)
-        self._rules = self._rules or OfflineModel(UNREACHABLE)
+        if self._rules is None:
+            from emonk.models.offline import UNREACHABLE, OfflineModel  # noqa: PLC0415 - only when it is needed
+
+            self._rules = OfflineModel(UNREACHABLE)
         return await ask(self._rules, ModelRequest(messages, tools), self._emit, streaming=False)
 
     def _alert(self, candidate: Candidate, error: ConfigError | QuotaExhausted) -> None:
