@@ -26,7 +26,7 @@ class Terminal(io.StringIO):
 
 
 def retry(number: int, *, model: str = "m") -> ModelRetry:
-    what = f"asking {model} again ({number})" if number else f"going on without {model}"
+    what = f"asking {model} again ({number})" if number else f"no answer from {model}"
     return ModelRetry(model, number, f"{what}: cannot reach 127.0.0.1: connection refused")
 
 
@@ -51,7 +51,7 @@ def test_who_is_given_up_stays_told_with_the_whole_reason() -> None:
     screen = Screen(terminal, texts=True)
     screen.show(retry(1))
     screen.show(retry(0))
-    assert terminal.shown == ["going on without m: cannot reach 127.0.0.1: connection refused", ""]
+    assert terminal.shown == ["no answer from m: cannot reach 127.0.0.1: connection refused", ""]
 
 
 def test_off_a_terminal_each_model_is_told_once() -> None:

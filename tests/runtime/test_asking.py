@@ -47,5 +47,5 @@ def test_a_retry_is_told_with_its_news_first(tmp_path: Path) -> None:
 
     assert asyncio.run(main()) == [
         "asking scripted again (1): cannot reach it",
-        "going on without scripted: cannot reach it",
+        "no answer from scripted: cannot reach it",
     ]

@@ -168,7 +168,7 @@ class Asker:
         """Let who watches know why nothing is said yet."""
         spec = candidate.model.spec
         said = error.message if isinstance(error, EmonkError) else type(error).__name__
-        what = f"asking {spec} again ({retry})" if retry else f"going on without {spec}"
+        what = f"asking {spec} again ({retry})" if retry else f"no answer from {spec}"
         self._emit(ModelRetry(spec, retry, f"{what}: {said}"))
 
     def _give_up(self, failed: Sequence[tuple[Candidate, InfraError]]) -> None:
