@@ -1,6 +1,8 @@
 """`emonk sim` as a user runs it."""
 
+import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -8,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import PATIENCE, START, Terminal, emonk, refused, write_agent
+from emonk.errors import Unavailable
+from emonk.testing.simulator.processes import spread
+from tests.cli.running import EMONK, PATIENCE, START, Terminal, emonk, refused, write_agent
 from tests.conftest import PROJECT
 
 PLANTED = """
@@ -89,6 +93,63 @@ def test_what_cannot_be_simulated_is_code_2(agent: Path) -> None:
     agent.write_text(agent.read_text() + "  limits: {usd: 1}\n")
     agent.write_text(agent.read_text().replace("model: offline", "model: gemini:no-such-model"))
     assert "no price is known for gemini:no-such-model" in refused("sim", "--agent", agent)
+
+
+def test_an_agent_without_tools_is_told_so(tmp_path: Path) -> None:
+    file = tmp_path / "agent.yaml"
+    file.write_text("agent:\n  name: mute\n  llm: {model: offline}\n")
+    told = "the agent has no tools, so nothing of what they promise was tried"
+    for seeds in (("--seeds", 2), ("--seed", 2)):
+        assert emonk("sim", "--agent", file, *seeds).stdout.splitlines()[-1] == told
+    assert json.loads(emonk("sim", "--agent", file, "--seed", 2, "--json").stdout)["tools"] == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_where_nothing_can_be_written_it_ends_with_one_line(agent: Path, unbuffered: str) -> None:
+    command = [*EMONK, "sim", "--agent", str(agent), "--seeds", "2"]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            command,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert ended.returncode == 1
+    assert ended.stderr == "error: cannot write to standard output: No space left on device\n"
+
+
+def test_where_interrupts_are_ignored_it_goes_on_to_its_end(agent: Path) -> None:
+    plain = [sys.executable, "-c", "from emonk.cli import main; main()"]
+    command = ["bash", "-c", 'trap "" INT; exec "$@"', "-", *plain, "sim", "--agent", str(agent), "--seeds", "200"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        while not children(process.pid):
+            assert process.poll() is None
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, err) == (0, "")
+    assert out.startswith("200 seeds, ")
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_a_process_that_is_killed_is_told_in_one_line(agent: Path) -> None:
+    async def main() -> None:
+        def kill(_: object) -> None:
+            for child in children(os.getpid()):
+                os.kill(child, signal.SIGKILL)
+
+        with pytest.raises(Unavailable, match="a process of the simulation ended with exit code -9"):
+            await spread(agent, 0, 100, kill)
+
+    asyncio.run(main())
 
 
 def test_the_shipped_agents_hold() -> None:

@@ -6,11 +6,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import islice
+from typing import Any
 
 import pytest
 
 from emonk import Agent
-from emonk.errors import MissingCredential
+from emonk.errors import InvalidConfig, MissingCredential
 from emonk.records import RiskLevel
 from emonk.runtime.limits import Limits
 from emonk.testing.simulator import (
@@ -139,6 +140,33 @@ def test_inside_a_running_loop_it_refuses() -> None:
             simulate(travel_agent(), seeds=1)
 
     asyncio.run(main())
+
+
+async def nobody_awaits(history: History) -> list[str]:
+    return [str(history.limit)]
+
+
+def nothing_given(_: History) -> None:
+    return None
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"agent": "weather"}, "agent is 'weather'"),
+    ({"seeds": 0}, "seeds is 0"),
+    ({"seeds": 1.5}, "seeds is 1.5"),
+    ({"first": -1}, "first is -1"),
+    ({"invariants": [5]}, "an invariant is 5"),
+    ({"invariants": 5}, "invariants is 5"),
+    ({"invariants": [nobody_awaits]}, "an invariant is <function nobody_awaits"),
+    ({"invariants": [nothing_given]}, "gives None"),
+]
+
+
+@pytest.mark.parametrize(("given", "named"), REFUSED)
+def test_what_cannot_be_simulated_is_refused_by_name(given: dict[str, Any], named: str) -> None:
+    settings: dict[str, Any] = {"agent": travel_agent(), "seeds": 1} | given
+    with pytest.raises(InvalidConfig, match=named):
+        simulate(**settings)
 
 
 def test_an_invariant_of_ones_own_is_checked() -> None:

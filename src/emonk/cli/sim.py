@@ -56,7 +56,7 @@ def sim(
     except KeyboardInterrupt:
         interrupted = True
     progress.end()
-    say(_json(report) if as_json else _text(agent, report))
+    _print(_json(report, loaded) if as_json else _text(agent, report, loaded))
     if report.broken:
         return FAILED
     return INTERRUPTED if interrupted else 0
@@ -95,24 +95,44 @@ def _show(agent: "Agent", seed: int, *, as_json: bool) -> int:
     outcome = judge(history)
     report = Report([outcome])
     if as_json:
-        say(_json(report))
+        _print(_json(report, agent))
         return FAILED if report.broken else 0
     lines = ["the schedule", *(f"  {line}" for line in history.schedule.lines())]
     lines += ["what happened", *(f"  {line}" for line in history.lines())]
     if outcome.broken is not None:
         lines += [f"broken: {outcome.broken.invariant}", *(f"  {line}" for line in outcome.broken.evidence)]
-    say(visible("\n".join([*lines, *report.totals()])))
+    _print(visible("\n".join([*lines, *report.totals(), *_without_tools(agent)])))
     return FAILED if report.broken else 0
 
 
-def _text(name: str, report: "Report") -> str:
-    lines = list(report.lines())
+def _print(text: str) -> None:
+    """The report on standard output.
+
+    Raises:
+        Unavailable: it cannot be written, and not because nobody reads on.
+    """
+    from emonk.errors import Unavailable  # noqa: PLC0415 - as above
+
+    try:
+        say(text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Unavailable(f"cannot write to standard output: {error.strerror}") from error
+
+
+def _without_tools(agent: "Agent") -> list[str]:
+    return [] if agent.tools else ["the agent has no tools, so nothing of what they promise was tried"]
+
+
+def _text(name: str, report: "Report", agent: "Agent") -> str:
+    lines = [*report.lines(), *_without_tools(agent)]
     if report.broken:
         lines.append(f"all that happened: emonk sim --agent {name} --seed {report.broken[0].seed}")
     return visible("\n".join(lines))
 
 
-def _json(report: "Report") -> str:
+def _json(report: "Report", agent: "Agent") -> str:
     import msgspec  # noqa: PLC0415 - as above
 
     whole = {
@@ -121,6 +141,7 @@ def _json(report: "Report") -> str:
         "requests": report.requests,
         "virtual_seconds": round(report.seconds, 3),
         "replies": dict(sorted(report.replies.items())),
+        "tools": [tool.name for tool in agent.tools],
         "tool_runs": dict(sorted(report.tool_runs.items())),
         "broken": [
             {
@@ -148,11 +169,14 @@ class _InterruptsKept:
         self._before: Any = None
 
     def __enter__(self) -> Self:
-        self._before = signal.signal(signal.SIGINT, self._keep)
+        self._before = signal.getsignal(signal.SIGINT)
+        if self._before is not signal.SIG_IGN:  # who started this wants none
+            signal.signal(signal.SIGINT, self._keep)
         return self
 
     def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
+        if self._before is not None:  # nobody in Python had set it
+            signal.signal(signal.SIGINT, self._before)
 
     def check(self) -> None:
         """Raise it now.

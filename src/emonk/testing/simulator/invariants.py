@@ -1,9 +1,12 @@
 """What must hold after every run, whatever went wrong in it. Each check tells what breaks it, or nothing."""
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import cast
 
 import msgspec
 
+from emonk.errors import InvalidConfig
 from emonk.testing.simulator import acts, circuits, requests, service, sessions
 from emonk.testing.simulator.history import Came, Granted, History, Noted, Sent, ToolBegan, ToolLeft
 
@@ -89,12 +92,35 @@ INVARIANTS: tuple[Invariant, ...] = (
 
 
 def first_broken(history: History, invariants: Sequence[Invariant] = INVARIANTS) -> Broken | None:
-    """The first invariant that a run breaks."""
+    """The first invariant that a run breaks.
+
+    Raises:
+        InvalidConfig: one gives no lines.
+    """
     for invariant in invariants:
-        evidence = tuple(invariant(history))
+        evidence = _lines(invariant, invariant(history))
         if evidence:
             return Broken(name_of(invariant), evidence)
     return None
+
+
+def _lines(invariant: Invariant, given: object) -> tuple[str, ...]:
+    if not isinstance(given, Iterable) or isinstance(given, str):
+        raise InvalidConfig(f"the invariant {name_of(invariant)} gives {given!r}", hint="it yields lines, or none")
+    return tuple(map(str, cast("Iterable[object]", given)))
+
+
+def check_invariants(invariants: object) -> None:
+    """Refuse what cannot be asked about a run.
+
+    Raises:
+        InvalidConfig: not several plain functions.
+    """
+    if not isinstance(invariants, Iterable) or isinstance(invariants, str):
+        raise InvalidConfig(f"invariants is {invariants!r}", hint="a list of functions, such as [*INVARIANTS, mine]")
+    for invariant in cast("Iterable[object]", invariants):
+        if not callable(invariant) or inspect.iscoroutinefunction(invariant):
+            raise InvalidConfig(f"an invariant is {invariant!r}", hint="a plain function that takes a History")
 
 
 def name_of(invariant: Invariant) -> str:

@@ -37,10 +37,15 @@ async def spread(file: Path, first: int, count: int, seen: Callable[[Outcome], o
         Unavailable: a process ended before it was done.
     """
     workers = min(cores(), -(-count // WORTH_IT))
-    async with asyncio.TaskGroup() as group:
-        for number in range(workers):
-            arguments = (file, first + number, len(range(number, count, workers)), workers)
-            group.create_task(_work(tuple(map(str, arguments)), seen))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for number in range(workers):
+                arguments = (file, first + number, len(range(number, count, workers)), workers)
+                group.create_task(_work(tuple(map(str, arguments)), seen))
+    except ExceptionGroup as failed:
+        if isinstance(failed.exceptions[0], Unavailable):
+            raise failed.exceptions[0] from None
+        raise
 
 
 async def _work(arguments: tuple[str, ...], seen: Callable[[Outcome], object]) -> None:
@@ -61,7 +66,8 @@ async def _work(arguments: tuple[str, ...], seen: Callable[[Outcome], object]) -
 
 def main() -> None:
     """Run every STEPth of the seeds, COUNT in all."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # who started this process reports
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # who started this process reports
     file, first, count, step = sys.argv[1:]
     agent = Agent.from_file(file)
     for number in range(int(count)):

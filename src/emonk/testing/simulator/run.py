@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from emonk.agent import Agent
+from emonk.errors import InvalidConfig
+from emonk.resilience.bounds import whole
 from emonk.testing.simulator.history import Answered, History, Sent, ToolBegan
 from emonk.testing.simulator.instance import Wrap
-from emonk.testing.simulator.invariants import INVARIANTS, Broken, Invariant, first_broken
+from emonk.testing.simulator.invariants import INVARIANTS, Broken, Invariant, check_invariants, first_broken
 from emonk.testing.simulator.schedule import Schedule, schedule
 from emonk.testing.simulator.world import live
 
@@ -130,9 +132,16 @@ def simulate(
         wrap: puts something around each simulated model, to try it out.
 
     Raises:
-        ConfigError: the agent cannot start.
+        ConfigError: the agent cannot start; `InvalidConfig` where an argument is none.
         RuntimeError: an event loop is running in this thread.
     """
+    if not isinstance(agent, Agent):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidConfig(
+            f"agent is {agent!r}", hint="give an Agent; Agent.from_file(FILE) makes one of an agent.yaml"
+        )
+    whole("seeds", seeds, least=1)
+    whole("first", first)
+    check_invariants(invariants)
     return Report(try_seed(agent, seed, invariants, wrap) for seed in range(first, first + seeds))
 
 
