@@ -251,6 +251,8 @@ SENSELESS = [
     ("window", 1e-300),
     ("max_open_for", 29.9),
     *[("jitter", value) for value in [-0.1, 1.1, NAN, True, "no"]],
+    *[("clock", value) for value in [None, 5, asyncio]],
+    *[("random", value) for value in [None, 0.5]],
 ]
 
 

@@ -1,10 +1,12 @@
 """The last good answer stands in, with its age, while the outside fails."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from emonk.errors import ConfigError, InvalidConfig, Unavailable
+from emonk.resilience.attempts import RetryPolicy
 from emonk.resilience.cached import Cached, LastGood
 from emonk.testing.clock import ManualClock
 from tests.resilience.driving import failing, finish
@@ -85,6 +87,58 @@ def test_what_was_stored_longest_ago_goes_first() -> None:
             assert (await search.call(key, failing(Unavailable("down"))[0])).value == key
         with pytest.raises(Unavailable):
             await search.call("b", failing(Unavailable("down"))[0])
+
+    asyncio.run(main())
+
+
+def test_a_plain_function_is_asked_too() -> None:
+    async def main() -> None:
+        answers: list[Exception | str] = ["sunny", ConnectionError("reset")]
+
+        def ask() -> str:
+            answer = answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        clock = ManualClock()
+        search = LastGood[str](policy=RetryPolicy(retries=0), clock=clock)
+        assert await search.call("paris", ask) == Cached("sunny")
+        await clock.advance(7)
+        assert await search.call("paris", ask) == Cached("sunny", 7.0)
+
+    asyncio.run(main())
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"key": ["paris"]}, r"key is \['paris'\]"),
+    ({"key": ("paris", {})}, "key is"),
+    ({"fn": 5}, "fn is 5"),
+    ({"deadline": float("nan")}, "deadline is nan"),
+    ({"deadline": -1}, "deadline is -1"),
+    ({"deadline": "5"}, "deadline is '5'"),
+]
+
+
+@pytest.mark.parametrize(("given", "named"), REFUSED)
+def test_what_cannot_be_asked_is_refused_before_anything_is_called(given: dict[str, Any], named: str) -> None:
+    async def main() -> None:
+        ask, calls = failing(None)
+        settings: dict[str, Any] = {"key": "paris", "fn": ask} | given
+        with pytest.raises(InvalidConfig, match=named):
+            await LastGood[str](clock=ManualClock()).call(**settings)
+        assert calls == []
+
+    asyncio.run(main())
+
+
+def test_a_coroutine_is_refused_and_closed() -> None:
+    async def main() -> None:
+        ask, calls = failing(None)
+        given: Any = ask()
+        with pytest.raises(InvalidConfig, match="fn is a coroutine"):
+            await LastGood[str](clock=ManualClock()).call("paris", given)
+        assert calls == []
 
     asyncio.run(main())
 

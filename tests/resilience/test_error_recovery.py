@@ -268,6 +268,26 @@ def test_an_unknown_error_is_logged_with_its_trace_id_alerted_and_raised(caplog:
     assert alerts[0].cause == "internal_error ZeroDivisionError"
 
 
+class Unspeakable(Exception):
+    def __repr__(self) -> str:
+        raise RuntimeError("not even that")
+
+    __str__ = __repr__
+
+
+def test_an_error_that_cannot_be_printed_is_alerted_and_raised_all_the_same() -> None:
+    alerts: list[Alert] = []
+
+    async def main() -> None:  # which must not end with that error: `asyncio.run` prints its task
+        with pytest.raises(Unspeakable):
+            await execute_with_recovery(Agent(Unspeakable()), {"input": "work"}, alert=alerts.append)
+
+    asyncio.run(main())
+    assert [alert.cause for alert in alerts] == ["internal_error Unspeakable"]
+    assert alerts[0].message.startswith("a task failed: ")
+    assert "Unspeakable" in alerts[0].message
+
+
 def test_work_outside_of_any_trace_gets_one() -> None:
     alerts: list[Alert] = []
     with pytest.raises(KeyError):

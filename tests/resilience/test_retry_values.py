@@ -49,6 +49,8 @@ BAD = [
     {"retry_on": int},
     {"retry_on": (ValueError, "KeyError")},
     {"budget": 10},
+    {"random": None},
+    {"random": 0.5},
 ]
 
 
@@ -57,6 +59,14 @@ def test_bad_values_are_refused_before_the_first_call(options: dict[str, Any]) -
     func, calls = failing(None)
     with pytest.raises(InvalidConfig, match=next(iter(options))):
         run(func, **options)
+    assert calls == []
+
+
+@pytest.mark.parametrize("clock", [None, 5, "now", asyncio])
+def test_what_is_no_clock_is_refused_before_the_first_call(clock: Any) -> None:
+    func, calls = failing(None)
+    with pytest.raises(InvalidConfig, match="clock"):
+        asyncio.run(retry_with_backoff(func, clock=clock))
     assert calls == []
 
 

@@ -65,7 +65,9 @@ MUTANTS: dict[str, tuple[str | set[str], Plant]] = {
     ),
     "the breaker goes by the wall clock": (
         {"an open circuit lets nothing through", "no turn goes without a model that is well"},
-        rewritten(breaker.CircuitBreaker, "__init__", "self._clock = clock", f"self._clock = {WALL}"),
+        rewritten(
+            breaker.CircuitBreaker, "__init__", 'self._clock = clock_of("clock", clock)', f"self._clock = {WALL}"
+        ),
     ),
     "an open time has no end": (
         "no turn goes without a model that is well",

@@ -1,8 +1,10 @@
-"""Settings that are numbers: what cannot be used is refused with the setting's name, before anything runs."""
+"""Settings, most of them numbers: what cannot be used is refused with the setting's name, before anything runs."""
 
+from collections.abc import Callable
 from math import isfinite
-from typing import TypeGuard
+from typing import TypeGuard, cast
 
+from emonk.clock import Clock
 from emonk.errors import InvalidConfig
 
 
@@ -49,6 +51,28 @@ def flag(setting: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise InvalidConfig(f"{setting} is {value!r}", hint="true or false")
     return value
+
+
+def clock_of(setting: str, value: object) -> Clock:
+    """What tells the time, by its three methods.
+
+    Raises:
+        InvalidConfig: it is no clock.
+    """
+    if not all(callable(getattr(value, method, None)) for method in ("monotonic", "time", "sleep")):
+        raise InvalidConfig(f"{setting} is {value!r}", hint="a Clock, such as emonk.clock.SYSTEM_CLOCK")
+    return cast("Clock", value)
+
+
+def chance_of(setting: str, value: object) -> Callable[[], float]:
+    """What gives random numbers.
+
+    Raises:
+        InvalidConfig: it cannot be called.
+    """
+    if not callable(value):
+        raise InvalidConfig(f"{setting} is {value!r}", hint="a function that gives numbers from 0 to below 1")
+    return cast("Callable[[], float]", value)
 
 
 def _finite(value: object) -> TypeGuard[int | float]:

@@ -15,7 +15,7 @@ from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 from emonk.clock import SYSTEM_CLOCK, Clock, timestamp
 from emonk.errors import CircuitOpen, InvalidConfig
-from emonk.resilience.bounds import above_zero, number
+from emonk.resilience.bounds import above_zero, chance_of, clock_of, number
 from emonk.resilience.breaker_events import BreakerEvent, BreakerStatus, CircuitState, Listener, Listeners
 from emonk.resilience.breaker_settings import BreakerSettings
 from emonk.resilience.circuit import Circuit, Permit
@@ -96,8 +96,8 @@ class CircuitBreaker:
             half_open_timeout=half_open_timeout,
             jitter=jitter,
         )
-        self._circuit = Circuit(settings, random=random, changed=self._changed)
-        self._clock = clock
+        self._circuit = Circuit(settings, random=chance_of("random", random), changed=self._changed)
+        self._clock = clock_of("clock", clock)
         self._listeners = Listeners()
         self._entered: dict[asyncio.Task[Any] | None, list[Permit]] = {}
         self._cool_until = -inf

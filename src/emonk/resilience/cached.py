@@ -4,14 +4,15 @@ import logging
 import random
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import msgspec
 
 from emonk.clock import SYSTEM_CLOCK, Clock
-from emonk.errors import InfraError
-from emonk.resilience.attempts import RetryPolicy, attempts
-from emonk.resilience.bounds import above_zero, whole
+from emonk.errors import InfraError, InvalidConfig
+from emonk.resilience.attempts import RetryPolicy, attempts, settled
+from emonk.resilience.bounds import above_zero, number, whole
+from emonk.resilience.breaker import not_callable
 from emonk.resilience.budget import RetryBudget
 from emonk.resilience.classify import retryable
 from emonk.resilience.strategies import STRATEGIES
@@ -67,25 +68,39 @@ class LastGood(Generic[T]):
         self._answers: OrderedDict[Hashable, tuple[T, float]] = OrderedDict()
 
     async def call(
-        self, key: Hashable, fn: Callable[[], Awaitable[T]], *, deadline: float | None = None, what: str = "the call"
+        self,
+        key: Hashable,
+        fn: Callable[[], Awaitable[T] | T],
+        *,
+        deadline: float | None = None,
+        what: str = "the call",
     ) -> Cached[T]:
         """Ask, again where the policy says so, and fall back on the last good answer to the same key.
 
         Args:
             key: what was asked, such as the words of a search.
-            fn: asks once.
+            fn: asks once; async or plain. A plain one runs in the event loop and must not block it.
             deadline: seconds for all attempts.
             what: names the call in messages.
 
         Raises:
+            InvalidConfig: the key cannot be one, `fn` is no function, or the deadline no time; nothing was asked.
             InfraError: asking failed, and no answer is kept that is young enough.
             Exception: whatever else asking raised.
         """
+        if not callable(fn):
+            raise not_callable(fn)
+        _check_key(key)
+        seconds = None if deadline is None else number("deadline", deadline)
+
+        async def ask() -> T:
+            return cast("T", await settled(fn()))
+
         try:
             value = await attempts(
-                fn,
+                ask,
                 self._policy,
-                deadline=deadline,
+                deadline=seconds,
                 budget=self._budget,
                 clock=self._clock,
                 random=self._random,
@@ -114,3 +129,10 @@ class LastGood(Generic[T]):
         self._answers.move_to_end(key)
         while len(self._answers) > self._keep:
             self._answers.popitem(last=False)
+
+
+def _check_key(key: object) -> None:
+    try:
+        hash(key)
+    except TypeError:
+        raise InvalidConfig(f"key is {key!r}", hint="something that can be a key, such as a text or a tuple") from None

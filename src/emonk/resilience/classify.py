@@ -20,6 +20,9 @@ from emonk.errors import (
     StaleSession,
 )
 
+OF_THE_REQUEST = frozenset({"context_overflow", "blocked"})
+"""Codes of `ConfigError` that one request brought about: final like the others, but nobody is alerted."""
+
 SHED = "overloaded"
 """The code of an `Unavailable` that emonk's own concurrency limit raised: the dependency was not asked."""
 

@@ -3,6 +3,7 @@
 import itertools
 import logging
 import random
+import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, Protocol, TypeVar, cast
 
@@ -24,14 +25,11 @@ from emonk.observe.alerts import Alert, Level, raise_alert
 from emonk.observe.trace import get_trace_id, trace_context
 from emonk.resilience.attempts import RetryPolicy, note_attempts, settled, wait_before
 from emonk.resilience.bounds import above_zero, flag, whole
-from emonk.resilience.classify import retryable
+from emonk.resilience.classify import OF_THE_REQUEST, retryable
 from emonk.resilience.correction import CorrectedTask
 from emonk.resilience.deadline import within
 from emonk.resilience.layer import RetryLayer
 from emonk.resilience.strategies import STRATEGIES
-
-OF_THE_REQUEST = frozenset({"context_overflow", "blocked"})
-"""Codes of `ConfigError` that one request brought about: raised at once like the others, but nobody is alerted."""
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -230,7 +228,7 @@ class _Recovery(Generic[T]):
             case _:
                 level = "error"
                 cause = f"internal_error {type(error).__name__}"
-                message = f"a task failed: {error!r}"
+                message = f"a task failed: {''.join(traceback.format_exception_only(error)).strip()}"
                 _log.exception("a task failed, trace %s", get_trace_id(), exc_info=error)
         try:
             await settled(self._alert(Alert(cause, level, message, get_trace_id() or "", name)))

@@ -8,7 +8,7 @@ from typing import TypeVar, cast
 from emonk.clock import SYSTEM_CLOCK, Clock
 from emonk.errors import CircuitOpen, ConfigError, EmonkError, InfraError, InvalidConfig, OutcomeUnknown
 from emonk.resilience.attempts import MayRetry, OnRetry, RetryPolicy, attempts, settled
-from emonk.resilience.bounds import above_zero, flag, number, whole
+from emonk.resilience.bounds import above_zero, chance_of, clock_of, flag, number, whole
 from emonk.resilience.budget import RetryBudget
 from emonk.resilience.classify import retryable
 
@@ -87,8 +87,8 @@ async def retry_with_backoff(
         on_retry=on_retry,
         deadline=None if deadline is None else above_zero("deadline", deadline),
         budget=budget,
-        clock=clock,
-        random=random,
+        clock=clock_of("clock", clock),
+        random=chance_of("random", random),
         what=getattr(func, "__name__", "the call"),
     )
 
