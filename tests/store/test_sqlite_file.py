@@ -11,7 +11,7 @@ import pytest
 from emonk.clock import SYSTEM_CLOCK
 from emonk.errors import EmonkError, InvalidConfig, StaleSession, Unavailable
 from emonk.events import Event, decode
-from emonk.store import sqlite_log
+from emonk.store import change
 from emonk.store.connect import connect
 from emonk.store.owners import enlist
 from emonk.store.protocol import Append
@@ -322,7 +322,7 @@ def test_log_is_decoded_while_others_may_write(tmp_path: Path, monkeypatch: pyte
 
     async def use(_file: SqliteFile, store: SqliteStore) -> None:
         await finish(store, await accept_and_claim(store, message("hello", message_id="a"), enlist()), note("a"))
-        monkeypatch.setattr(sqlite_log, "decode", decode_unlocked)
+        monkeypatch.setattr(change, "decode", decode_unlocked)
         claimed = await accept_and_claim(store, message("again", message_id="b"), enlist())
         assert [logged.event for logged in claimed.events] == decoded
         assert len(decoded) == 3

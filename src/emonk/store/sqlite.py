@@ -11,9 +11,10 @@ from emonk.errors import EmonkError, InvalidConfig, Unavailable
 from emonk.events import InboxItem, Logged, encode
 from emonk.records import Lease, Owner, Reply, SessionKey
 from emonk.store import sqlite_inbox, sqlite_listing, sqlite_log
+from emonk.store.change import change, decoded
+from emonk.store.grant import Granted
 from emonk.store.protocol import Accepted, Claimed, Operation, SessionInfo
 from emonk.store.sqlite_file import BUSY_SECONDS, explain, identity, open_reader, open_writer, write_something
-from emonk.store.sqlite_inbox import Granted
 from emonk.store.writer import TransactionThread, Work
 
 T = TypeVar("T")
@@ -125,7 +126,7 @@ class SqliteStore:
         return None if grant is None else self._claimed(grant)
 
     def commit(self, operations: Sequence[Operation], *, fence: Lease, expected_revision: int) -> asyncio.Future[int]:
-        made, clock = sqlite_log.change(operations, expected_revision), self._clock
+        made, clock = change(operations, expected_revision), self._clock
         return self._write(
             lambda connection: sqlite_log.commit(connection, made, fence, expected_revision, timestamp(clock))
         )
@@ -144,7 +145,7 @@ class SqliteStore:
     async def read(self, session: SessionKey, *, after: int = 0, limit: int | None = None) -> list[Logged]:
         def work(connection: sqlite3.Connection) -> list[Logged]:
             row = sqlite_log.find(connection, session)
-            return [] if row is None else sqlite_log.decoded(session, sqlite_log.read(connection, row, after, limit))
+            return [] if row is None else decoded(session, sqlite_log.read(connection, row, after, limit))
 
         return await self._read(work)
 

@@ -1,20 +1,18 @@
 """The inbox of a SQLite store, and who gets the next turn. Every function is part of the caller's transaction."""
 
 import sqlite3
-from typing import NamedTuple, cast
+from typing import cast
 
 import msgspec
 
-from emonk.events import Event, InboxItem, UserSaid, decode
-from emonk.messages import Text
+from emonk.events import InboxItem, decode
 from emonk.records import Lease, Owner, Reply, SessionKey
-from emonk.store.owners import is_dead
-from emonk.store.protocol import INBOX_LIMIT, Accepted, Claimed
-from emonk.store.sqlite_log import LEASE_MICROSECONDS, Row, SessionRow, append, decoded, find, read
+from emonk.store.change import LEASE_MICROSECONDS, Row
+from emonk.store.grant import Granted, Next, lapsed, title_of
+from emonk.store.protocol import INBOX_LIMIT, Accepted
+from emonk.store.sqlite_log import SessionRow, append, find, read
 
-TITLE_LENGTH = 80
 _owner_encoder = msgspec.json.Encoder()
-_owner_decoder = msgspec.json.Decoder(Owner)
 _reply_decoder = msgspec.json.Decoder(Reply)
 
 _BEGIN = """INSERT INTO sessions (agent, session_id, created_at, last_active, revision, message_count, title, fence,
@@ -36,44 +34,6 @@ _DUE = """SELECT session_id, owner, expires FROM inbox JOIN sessions ON sessions
     WHERE reply IS NULL AND agent = ? GROUP BY inbox.session ORDER BY min(inbox.number)"""
 
 
-class _Next(NamedTuple):
-    """The oldest unfinished item: in the log at `revision`, or still waiting with its `event`."""
-
-    number: int
-    message_id: str
-    user_id: str
-    accepted_at: int
-    event: bytes | None
-    revision: int | None
-
-
-class Granted(NamedTuple):
-    """A turn with the log that it starts from, which may be long: it is decoded after the transaction.
-
-    `begun` is the revision of the item's event; it is `covered` when a summary reaches beyond it.
-    """
-
-    lease: Lease
-    item: _Next
-    begun: int
-    revision: int
-    log: list[Row]
-    covered: list[Row]
-    resumed: bool
-
-    def claimed(self) -> Claimed:
-        """What the owner gets.
-
-        Raises:
-            InvalidConfig: an event cannot be read.
-        """
-        session, item = self.lease.session, self.item
-        events = decoded(session, self.log)
-        asked = decoded(session, self.covered)[0] if self.covered else events[self.begun - events[0].revision]
-        kept = InboxItem(session, item.message_id, item.user_id, asked.event, item.accepted_at)
-        return Claimed(self.lease, kept, self.revision, tuple(events), self.resumed)
-
-
 def accept(
     connection: sqlite3.Connection, item: InboxItem, data: bytes, owner: Owner | None, now: int
 ) -> tuple[Accepted, Granted | None]:
@@ -88,7 +48,7 @@ def accept(
         return Accepted("full"), None
     if connection.execute(_JOIN, (item.user_id, row.number)).rowcount:
         connection.execute(_JOINED, (item.user_id, row.number))
-    kept = _Next(0, item.message_id, item.user_id, now, data, None)
+    kept = Next(0, item.message_id, item.user_id, now, data, None)
     if owner is None or unfinished or not _available(row, now):
         _put(connection, row.number, kept, None)
         return Accepted("new"), None
@@ -118,25 +78,16 @@ def due(connection: sqlite3.Connection, agent: str, limit: int, now: int) -> lis
     for session_id, owner, expires in connection.execute(_DUE, (agent,)):
         if len(sessions) >= limit:
             break
-        if _lapsed(owner, expires, now):
+        if lapsed(owner, expires, now):
             sessions.append(SessionKey(agent, session_id))
     return sessions
-
-
-def title_of(event: Event) -> str:
-    """The start of what the user said, on one line; empty for other events."""
-    if not isinstance(event, UserSaid):
-        return ""
-    words = " ".join(part.text for part in event.parts if isinstance(part, Text)).split()
-    title = " ".join(words)
-    return title if len(title) <= TITLE_LENGTH else title[: TITLE_LENGTH - 1].rstrip() + "…"
 
 
 def _begin(
     connection: sqlite3.Connection, item: InboxItem, data: bytes, owner: Owner | None, now: int
 ) -> tuple[Accepted, Granted | None]:
     """The session begins with this message and, if there is an owner, with its turn: the row is written once."""
-    session, kept = item.session, _Next(0, item.message_id, item.user_id, now, data, None)
+    session, kept = item.session, Next(0, item.message_id, item.user_id, now, data, None)
     if owner is None:
         number = _insert(connection, (session.agent, session.session_id, now, 0, "", None, 0, item.user_id))
         _put(connection, number, kept, None)
@@ -157,7 +108,7 @@ def _insert(connection: sqlite3.Connection, values: tuple[object, ...]) -> int:
     return number
 
 
-def _put(connection: sqlite3.Connection, session: int, item: _Next, revision: int | None) -> None:
+def _put(connection: sqlite3.Connection, session: int, item: Next, revision: int | None) -> None:
     event = item.event if revision is None else None
     connection.execute(_PUT, (session, item.message_id, item.user_id, item.accepted_at, event, revision))
 
@@ -174,28 +125,24 @@ def _repeated(
     return Accepted("repeated"), _take(connection, row, item, owner, now)
 
 
-def _next(connection: sqlite3.Connection, session: int) -> _Next | None:
+def _next(connection: sqlite3.Connection, session: int) -> Next | None:
     """Items are taken in the order of acceptance, so the one that was begun is the oldest one."""
     found = connection.execute(_NEXT, (session,)).fetchone()
-    return None if found is None else _Next(*found)
+    return None if found is None else Next(*found)
 
 
 def _available(row: SessionRow, now: int) -> bool:
-    return _lapsed(row.owner, row.expires, now)
+    return lapsed(row.owner, row.expires, now)
 
 
-def _lapsed(owner: bytes | None, expires: int, now: int) -> bool:
-    return owner is None or expires <= now or is_dead(_owner_decoder.decode(owner))
-
-
-def _take(connection: sqlite3.Connection, row: SessionRow, item: _Next, owner: Owner, now: int) -> Granted:
+def _take(connection: sqlite3.Connection, row: SessionRow, item: Next, owner: Owner, now: int) -> Granted:
     if item.event is not None:
         append(connection, row.number, row.revision, (item.event,), now)
         connection.execute(_TAKE, (row.revision + 1, item.number))
     return _grant(connection, row, item, owner, now)
 
 
-def _grant(connection: sqlite3.Connection, row: SessionRow, item: _Next, owner: Owner, now: int) -> Granted:
+def _grant(connection: sqlite3.Connection, row: SessionRow, item: Next, owner: Owner, now: int) -> Granted:
     """The lease, with the log as it is now that the item's event is in it."""
     resumed = item.revision is not None
     begun = item.revision or row.revision + 1

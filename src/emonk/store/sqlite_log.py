@@ -1,18 +1,15 @@
 """The event log of a SQLite store and its one writer. Every function is part of the caller's transaction."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
 
-from emonk.clock import MICROSECONDS
-from emonk.errors import InvalidConfig, StaleSession
-from emonk.events import Logged, Summarised, decode, encode
+from emonk.errors import StaleSession
 from emonk.records import Lease, SessionKey
-from emonk.store.protocol import LEASE_SECONDS, Append, Finish, Operation, Release
+from emonk.store.change import LEASE_MICROSECONDS, Change, Row
 
-LEASE_MICROSECONDS = int(LEASE_SECONDS * MICROSECONDS)
 _REVISIONS = 1 << 32
 _json = msgspec.json.Encoder()
 
@@ -44,47 +41,6 @@ class SessionRow(NamedTuple):
     owner: bytes | None
     expires: int
     title: str
-
-
-Row = tuple[int, int, bytes]
-"""An event as it lies in the log: revision, time and encoded."""
-
-
-class Change(msgspec.Struct, frozen=True):
-    """Operations, encoded before they are handed to the writer."""
-
-    events: tuple[bytes, ...]
-    cutoff: int | None
-    reply: bytes | None
-    message_id: str
-    release: bool
-
-
-def change(operations: Sequence[Operation], revision: int) -> Change:
-    """What the operations come to on top of `revision`.
-
-    Raises:
-        ValueError: they are in no order that has a meaning.
-    """
-    events: list[bytes] = []
-    cutoff = reply = None
-    message_id, release = "", False
-    for operation in operations:
-        if release:
-            raise ValueError("Release must be the last operation")
-        match operation:
-            case Append():
-                for event in operation.events:
-                    events.append(encode(event))
-                    if isinstance(event, Summarised):
-                        cutoff = min(event.cutoff, revision + len(events) - 1)
-            case Finish():
-                if reply is not None:
-                    raise ValueError("A commit finishes one turn")
-                reply, message_id = _json.encode(operation.reply), operation.reply.message_id
-            case Release():
-                release = True
-    return Change(tuple(events), cutoff, reply, message_id, release)
 
 
 def find(connection: sqlite3.Connection, session: SessionKey) -> SessionRow | None:
@@ -136,22 +92,6 @@ def read(connection: sqlite3.Connection, row: SessionRow, after: int, limit: int
     """The session's log from the revision after `after`, to be decoded where nobody waits for the transaction."""
     values = (row.number * _REVISIONS, after, _REVISIONS, -1 if limit is None else limit)
     return connection.execute(_READ, values).fetchall()
-
-
-def decoded(session: SessionKey, rows: Iterable[Row]) -> list[Logged]:
-    """The events of the rows.
-
-    Raises:
-        InvalidConfig: one of them cannot be read.
-    """
-    return [_logged(session, *row) for row in rows]
-
-
-def _logged(session: SessionKey, revision: int, at: int, data: bytes) -> Logged:
-    try:
-        return Logged(revision, at, decode(data))
-    except msgspec.DecodeError as error:
-        raise InvalidConfig(f"Event {revision} of session {session.session_id} cannot be read: {error}") from error
 
 
 def _stale(connection: sqlite3.Connection, fence: Lease, expected_revision: int) -> StaleSession:
