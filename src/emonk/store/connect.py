@@ -1,33 +1,45 @@
 """From a URL to a store; one per URL and process, however many hold it."""
 
+import asyncio
 import os
 import sys
 import threading
+from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol, TypeVar, cast
 
 from emonk.clock import SYSTEM_CLOCK, Clock
 from emonk.errors import InvalidConfig
+from emonk.store.postgres_address import Address, is_postgres, without_secrets
 from emonk.store.protocol import Store
 
-if TYPE_CHECKING:
-    from emonk.store.sqlite import SqliteFile
+T = TypeVar("T", bound="_Database")
 
 _SQLITE = "sqlite:///"
-_HINT = "write sqlite:///relative.db or sqlite:////absolute.db"
+_HINT = "write sqlite:///relative.db or sqlite:////absolute.db, or postgresql://user@host/database"
 
 _lock = threading.Lock()
-_open: "dict[Path, _Shared]" = {}
-_inherited: set[Path] = set()
+_open: "dict[Hashable, _Shared]" = {}
+_inherited: set[Hashable] = set()
 """Open in the process that this one was forked from. SQLite takes the parent's locks for its own here, and would lose
 what was acknowledged: https://www.sqlite.org/howtocorrupt.html, section 2.6."""
 
 
-class _Shared:
-    """A file that is open in this process, and how many hold it."""
+class _Database(Protocol):
+    """What a file and a server's database have in common."""
 
-    def __init__(self, file: "SqliteFile") -> None:
-        self.file = file
+    clock: Clock
+
+    async def ready(self) -> None: ...
+
+    def abandon(self) -> None: ...
+
+
+class _Shared:
+    """A database that is open in this process, and how many hold it."""
+
+    def __init__(self, database: _Database) -> None:
+        self.database = database
         self.holders = 0
 
 
@@ -36,20 +48,36 @@ async def connect(url: str, *, clock: Clock = SYSTEM_CLOCK) -> Store:
 
     `sqlite:///name.db` is relative to the current directory, `sqlite:////name.db` is absolute; missing
     directories are made. A database in memory is refused: it would forget what it acknowledged.
-    Close what you get; the last one to do so closes the file.
+    `postgresql://user@host/database` is a server's database; leases and events have its time, whatever the machine's
+    clock says, unless `clock` is another than the system's.
+    Close what you get, for PostgreSQL in the event loop it was opened in; the last one to do so closes the database.
 
     Raises:
-        InvalidConfig: the URL or the file cannot be used, or the file is open with another clock,
-            or was open when this process was forked from another.
-        Unavailable: another process keeps it locked.
+        InvalidConfig: the URL or the database cannot be used, or it is open with another clock,
+            or a file was open when this process was forked from another.
+        MissingCredential: the server refuses the user or the password.
+        Unavailable: another process keeps a file locked, or the server cannot be reached.
     """
-    from emonk.store.sqlite import SqliteStore  # noqa: PLC0415 - sqlite3 only once a store is opened
+    if is_postgres(url):
+        return await _connect_postgres(Address(url), clock)
+    from emonk.store.sqlite import SqliteFile, SqliteStore  # noqa: PLC0415 - sqlite3 only once a store is opened
 
     path = sqlite_path(url)
-    shared = _hold(path, clock)
-    store = SqliteStore(shared.file, lambda: _let_go(path, shared))
+    shared, file = _hold(path, str(path), clock, lambda: SqliteFile(path, clock))
+    return await _ready(SqliteStore(file, lambda: _let_go(path, shared)), file)
+
+
+async def _connect_postgres(address: Address, clock: Clock) -> Store:
+    from emonk.store.postgres import PostgresDatabase, PostgresStore  # noqa: PLC0415 - as sqlite3
+
+    key = (address.url, asyncio.get_running_loop())  # a connection belongs to an event loop
+    shared, database = _hold(key, address.place, clock, lambda: PostgresDatabase(address, clock))
+    return await _ready(PostgresStore(database, lambda: _let_go(key, shared)), database)
+
+
+async def _ready(store: Store, database: _Database) -> Store:
     try:
-        await shared.file.ready()
+        await database.ready()
     except BaseException:
         await store.aclose()
         raise
@@ -66,7 +94,9 @@ def sqlite_path(url: str) -> Path:
         scheme = url.partition(":")[0]
         if scheme == "sqlite":
             raise InvalidConfig(f"Store URL {url!r} names no file", hint=_HINT)
-        raise InvalidConfig(f"Store URL {url!r} is of a kind that this emonk does not know", hint=_HINT)
+        raise InvalidConfig(
+            f"Store URL {without_secrets(url)!r} is of a kind that this emonk does not know", hint=_HINT
+        )
     name = url.removeprefix(_SQLITE)
     if name in {"", "/"} or name.endswith("/") or ":memory:" in name:
         raise InvalidConfig(f"Store URL {url!r} names no file", hint=_HINT)
@@ -92,31 +122,29 @@ def default_url() -> str:
     return _SQLITE + str(data_dir() / "emonk.db")
 
 
-def _hold(path: Path, clock: Clock) -> _Shared:
-    from emonk.store.sqlite import SqliteFile  # noqa: PLC0415 - sqlite3 only once a store is opened
-
+def _hold(key: Hashable, name: str, clock: Clock, make: Callable[[], T]) -> tuple[_Shared, T]:
     with _lock:
-        if path in _inherited:
+        if key in _inherited:
             raise InvalidConfig(
-                f"{path} was open when this process was forked, so it cannot be used here",
+                f"{name} was open when this process was forked, so it cannot be used here",
                 hint="open stores after the fork, or start processes with the method spawn",
             )
-        shared = _open.get(path)
+        shared = _open.get(key)
         if shared is None:
-            shared = _open[path] = _Shared(SqliteFile(path, clock))
-        elif shared.file.clock is not clock:
-            raise InvalidConfig(f"{path} is open in this process with another clock", hint="a store has one clock")
+            shared = _open[key] = _Shared(make())
+        elif shared.database.clock is not clock:
+            raise InvalidConfig(f"{name} is open in this process with another clock", hint="a store has one clock")
         shared.holders += 1
-        return shared
+        return shared, cast("T", shared.database)
 
 
-def _let_go(path: Path, shared: _Shared) -> bool:
+def _let_go(key: Hashable, shared: _Shared) -> bool:
     with _lock:
         shared.holders -= 1
         if shared.holders:
             return False
-        if _open.get(path) is shared:
-            del _open[path]
+        if _open.get(key) is shared:
+            del _open[key]
         return True
 
 
@@ -126,7 +154,7 @@ def _after_fork_in_child() -> None:
     _lock = threading.Lock()
     _inherited.update(_open)
     for shared in _open.values():
-        shared.file.abandon()
+        shared.database.abandon()
     _open.clear()
 
 

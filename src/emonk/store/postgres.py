@@ -1,0 +1,154 @@
+"""The store on a PostgreSQL database: what several machines share."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from emonk.errors import InvalidConfig, Unavailable
+from emonk.events import InboxItem, Logged, encode
+from emonk.records import Lease, Owner, Reply, SessionKey
+from emonk.store import postgres_inbox, postgres_listing, postgres_log
+from emonk.store.change import change, decoded
+from emonk.store.grant import Granted
+from emonk.store.postgres_connection import Connection
+from emonk.store.postgres_database import PostgresDatabase, Work
+from emonk.store.postgres_inbox import Asking
+from emonk.store.protocol import Accepted, Claimed, Operation, SessionInfo
+
+T = TypeVar("T")
+Closing = Callable[[], bool]
+
+
+class PostgresStore:
+    """A holder's view of a `PostgresDatabase`; `closing` says whether it was the last holder."""
+
+    def __init__(self, database: PostgresDatabase, closing: Closing) -> None:
+        self._database = database
+        self._closing = closing
+        self._closed = False
+
+    async def accept(self, item: InboxItem, *, owner: Owner | None = None) -> Accepted:
+        data, asking = encode(item.event), self._asking(owner)
+        granted: list[Lease] = []
+
+        async def work(connection: Connection, _again: bool) -> tuple[Accepted, Granted | None]:
+            accepted, grant = await postgres_inbox.accept(connection, item, data, asking)
+            granted[:] = [grant.lease] if grant else []
+            return accepted, grant
+
+        accepted, grant = await self._claiming(item.session, work, granted)
+        return accepted if grant is None else Accepted(accepted.state, claimed=self._claimed(grant))
+
+    async def claim(self, session: SessionKey, owner: Owner) -> Claimed | None:
+        asking = self._asking(owner)
+        granted: list[Lease] = []
+
+        async def work(connection: Connection, _again: bool) -> Granted | None:
+            grant = await postgres_inbox.claim(connection, session, asking)
+            granted[:] = [grant.lease] if grant else []
+            return grant
+
+        grant = await self._claiming(session, work, granted)
+        return None if grant is None else self._claimed(grant)
+
+    def commit(self, operations: Sequence[Operation], *, fence: Lease, expected_revision: int) -> asyncio.Future[int]:
+        made, now = change(operations, expected_revision), self._database.now()
+
+        async def work(connection: Connection, again: bool) -> int:
+            return await postgres_log.commit(connection, made, fence, expected_revision, now, again=again)
+
+        return self._write(fence.session, work)
+
+    async def renew(self, lease: Lease) -> Lease:
+        now = self._database.now()
+        return await self._write(lease.session, lambda connection, _: postgres_log.renew(connection, lease, now))
+
+    async def reply(self, session: SessionKey, message_id: str) -> Reply | None:
+        return await self._read(lambda connection: postgres_inbox.reply(connection, session, message_id))
+
+    async def due(self, agent: str, *, limit: int = 100) -> list[SessionKey]:
+        now = self._database.now()
+        return await self._read(lambda connection: postgres_inbox.due(connection, agent, limit, now))
+
+    async def read(self, session: SessionKey, *, after: int = 0, limit: int | None = None) -> list[Logged]:
+        rows = await self._read(lambda connection: postgres_log.read_session(connection, session, after, limit))
+        return decoded(session, rows)
+
+    async def session(self, session: SessionKey) -> SessionInfo | None:
+        return await self._read(lambda connection: postgres_listing.session(connection, session))
+
+    async def sessions(
+        self,
+        *,
+        agent: str | None = None,
+        user_id: str | None = None,
+        session_id: str | None = None,
+        limit: int = 50,
+        before: int | None = None,
+    ) -> list[SessionInfo]:
+        wanted = postgres_listing.Wanted(agent, user_id, session_id)
+        return await self._read(lambda connection: postgres_listing.sessions(connection, wanted, limit, before))
+
+    async def check(self) -> None:
+        """See `PostgresDatabase.check`."""
+        self._open()
+        await self._database.check()
+
+    async def aclose(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._closing():
+            await self._database.aclose()
+
+    def _asking(self, owner: Owner | None) -> Asking:
+        return Asking(owner, os.urandom(16), self._database.now())
+
+    def _write(self, session: SessionKey, work: Work[T]) -> asyncio.Future[T]:
+        self._open()
+        return self._database.write(session, work)
+
+    def _read(self, work: Callable[[Connection], Awaitable[T]]) -> asyncio.Future[T]:
+        self._open()
+        return self._database.read(work)
+
+    def _open(self) -> None:
+        if self._closed:
+            raise Unavailable("The store is closed", code="store_closed")
+        self._database.open()
+
+    async def _claiming(self, session: SessionKey, work: Work[T], granted: list[Lease]) -> T:
+        """A caller that was cancelled meanwhile cannot use its lease, so it is given back at once."""
+        answer = self._write(session, work)
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            self._give_back(session, granted)
+            raise
+
+    def _claimed(self, grant: Granted) -> Claimed:
+        """Who cannot read the log cannot use the lease either."""
+        try:
+            return grant.claimed()
+        except InvalidConfig:
+            self._give_back(grant.lease.session, [grant.lease])
+            raise
+
+    def _give_back(self, session: SessionKey, granted: list[Lease]) -> None:
+        """Runs after the claiming job, since those of a session run in order; only then is it known what it granted."""
+
+        async def work(connection: Connection, _again: bool) -> None:
+            for lease in granted:
+                await postgres_log.release(connection, lease)
+
+        try:
+            self._write(session, work).add_done_callback(_ignore_error)
+        except Unavailable:  # closed meanwhile: the lease expires by itself
+            return
+
+
+def _ignore_error(answer: asyncio.Future[None]) -> None:
+    """Nobody waits for it: a lease that could not be given back expires by itself."""
+    if not answer.cancelled():
+        answer.exception()

@@ -1,0 +1,56 @@
+"""A PostgreSQL server for the tests of one run, and a database for each of them."""
+
+import fcntl
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from emonk.testing.postgres import Cluster, programs
+from tests.requirements import skip_without
+
+
+@contextmanager
+def locked(path: Path) -> Generator[None]:
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Generator[Cluster]:
+    """The server of this run: the first of its workers starts it, and the last one to leave ends it."""
+    if programs() is None:
+        skip_without("postgres", "no initdb on PATH or in /usr/lib/postgresql")
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if hasattr(request.config, "workerinput") else base
+    lock, users, place = (base / f"postgres-{name}" for name in ("lock", "users", "place"))
+    with locked(lock):
+        if users.exists():
+            found = Cluster(Path(place.read_text()))
+        else:
+            found = Cluster()
+            found.start()
+            place.write_text(str(found.directory))
+        _count(users, 1)
+    try:
+        yield found
+    finally:
+        with locked(lock):
+            if _count(users, -1) == 0:
+                users.unlink()
+                found.stop("immediate")
+                found.remove()
+
+
+@pytest.fixture
+def database(cluster: Cluster) -> str:
+    """The URL of an empty database."""
+    return cluster.new_database()
+
+
+def _count(path: Path, change: int) -> int:
+    number = (int(path.read_text()) if path.exists() else 0) + change
+    path.write_text(str(number))
+    return number
