@@ -16,7 +16,7 @@ LEAVE_OUT := $(addprefix --no-emit-package ,rich pygments markdown-it-py mdurl)
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME PYTHONPATH UV_PROJECT_ENVIRONMENT UV_SYSTEM_PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help python uv setup run test check bench lock clean
+.PHONY: help python uv setup run test check sim bench lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -40,6 +40,9 @@ check: setup ## format, lint, types, layers, and every block of the documentatio
 	$(BIN)/basedpyright --warnings
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest -n auto tests/docs
+
+sim: setup ## run 10,000 turns in a world that fails: seeds, turns and seconds, 1 where a promise broke
+	$(BIN)/python benchmarks/simulator.py
 
 bench: setup ## print the measures, each as a ratio within one run
 	@over=0; for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python "$$benchmark" || over=1; done; exit $$over
