@@ -3,8 +3,6 @@
 import asyncio
 from typing import Any
 
-import pytest
-
 from emonk import Agent
 from emonk.errors import Unavailable
 from emonk.testing.memory_store import MemoryDatabase
@@ -42,7 +40,6 @@ def test_a_repetition_that_is_answered_while_the_session_fails_leaves_no_excepti
     assert unhandled == []
 
 
-@pytest.mark.xfail(strict=True, reason="an error that is none of emonk's own is asked again for after output began")
 def test_a_stream_that_breaks_with_a_plain_error_is_not_asked_for_again() -> None:
     said = Said(at=1.0, session="s1", user="ann", message_id="m", text="Go", streaming=True)
     agent = Agent("a", "gemini:gemini-2.0-flash", unpriced="allow")

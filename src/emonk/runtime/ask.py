@@ -57,15 +57,13 @@ async def ask(model: Model, request: ModelRequest, emit: Emit, *, streaming: boo
     """
     try:
         response = await contained(_streamed(model, request, emit) if streaming else model.generate(request))
-    except EmonkError as error:
-        if not isinstance(error, AgentError):
-            raise
+    except AgentError as error:
         return PricedResponse(_malformed(model, error), Decimal(0))
     except Exception as error:
-        if not (isinstance(error, OSError) or retryable(error)):
+        fault = _fault(error)
+        if fault is None or fault is error:
             raise
-        said = f"the connection failed: {type(error).__name__}: {error}"
-        raise Unavailable(said, code="disconnected") from error
+        raise fault from error
     calls = response.message.tool_calls
     if len(calls) > 1 and len({call.id for call in calls}) < len(calls):
         message = AssistantMessage(tuple(_distinct(response.message.parts)))
@@ -75,6 +73,15 @@ async def ask(model: Model, request: ModelRequest, emit: Emit, *, streaming: boo
     except UnknownPrice:
         cost = None
     return PricedResponse(response, cost)
+
+
+def _fault(error: Exception) -> EmonkError | None:
+    """The error in emonk's terms, also where an adapter lets the connection's own through; None for a defect."""
+    if isinstance(error, EmonkError):
+        return error
+    if isinstance(error, OSError) or retryable(error):
+        return Unavailable(f"the connection failed: {type(error).__name__}: {error}", code="disconnected")
+    return None
 
 
 def _malformed(model: Model, error: AgentError) -> ModelResponse:
@@ -113,9 +120,10 @@ async def _streamed(model: Model, request: ModelRequest, emit: Emit) -> ModelRes
                     whole = part
                 case _:
                     continue
-    except EmonkError as error:
-        if shown:
-            raise StreamBroken("".join(shown), error) from error
+    except Exception as error:
+        fault = _fault(error)
+        if shown and fault is not None:
+            raise StreamBroken("".join(shown), fault) from error
         raise
     if whole is None:
         raise RuntimeError(f"the stream of {model.spec} ended without its whole answer")
