@@ -134,6 +134,7 @@ def limited(seconds: float, hint: float) -> h.Came:
 
 
 GRANTED = h.Granted(at(4.0, 1), fence=2, resumed=True)
+TAKEN = h.Granted(at(0), fence=1, resumed=True)
 
 
 @pytest.mark.parametrize(
@@ -142,6 +143,8 @@ GRANTED = h.Granted(at(4.0, 1), fence=2, resumed=True)
         ([sent(0), limited(1, 5), sent(6, number=2)], False),
         ([sent(0), limited(1, 5), sent(5.9, number=2)], True),
         ([sent(0), limited(1, 5), GRANTED, sent(4.5, 1, 2)], False),
+        ([TAKEN, sent(0), limited(1, 5), sent(4.5, number=2)], True),
+        ([TAKEN, TAKEN, sent(0), limited(1, 5), sent(4.5, number=2)], False),
     ],
 )
 def test_a_retry_before_the_hint_is_seen_unless_another_took_over(records: list[Record], broken: bool) -> None:

@@ -1,5 +1,6 @@
 """What may be sent to a model, and when: the invariants of requests."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from emonk.messages import AssistantMessage, Message, ToolCall, ToolMessage, UserMessage
@@ -37,8 +38,11 @@ def gemini_takes_every_request(history: History) -> Iterator[str]:
 def no_retry_before_the_hint(history: History) -> Iterator[str]:
     """A turn sends nothing more to a model, and runs a call no second time, before it may, as it was told."""
     told: dict[tuple[Turn, str], Came | ToolLeft] = {}
+    unclear = taken_twice(history)
     for record in history.records:
         turn = (record.where.instance, record.message_id)
+        if turn in unclear:
+            continue
         match record:
             case Granted():
                 told = {key: each for key, each in told.items() if key[0][1] != record.message_id}
@@ -60,9 +64,12 @@ def no_retry_before_the_hint(history: History) -> Iterator[str]:
 def no_retry_after_a_final_error(history: History) -> Iterator[str]:
     """What a human must act on, and a quota that is used up, is not asked for again."""
     final: dict[tuple[Turn, str, object], Came | ToolLeft] = {}
+    unclear = taken_twice(history)
     lengths = {sent.number: len(sent.messages) for sent in history.of(Sent)}
     for record in history.records:
         turn = (record.where.instance, record.message_id)
+        if turn in unclear:
+            continue
         match record:
             case Granted():
                 final = {key: each for key, each in final.items() if key[0][1] != record.message_id}
@@ -87,8 +94,11 @@ def no_retry_after_a_final_error(history: History) -> Iterator[str]:
 def no_retry_after_output_began(history: History) -> Iterator[str]:
     """A stream that broke off after its first words ends the turn."""
     broken: dict[Turn, Came] = {}
+    unclear = taken_twice(history)
     for record in history.records:
         turn = (record.where.instance, record.message_id)
+        if turn in unclear:
+            continue
         match record:
             case Granted():
                 broken = {key: each for key, each in broken.items() if key[1] != record.message_id}
@@ -100,6 +110,15 @@ def no_retry_after_output_began(history: History) -> Iterator[str]:
                 return
             case _:
                 continue
+
+
+def taken_twice(history: History) -> set[Turn]:
+    """The turns that one instance got more than once: which of them a record belongs to cannot be told.
+
+    So it is where a lease ran out, as by a jump of the clock: the turn that has lost it goes on until it is told so.
+    """
+    times = Counter((granted.where.instance, granted.message_id) for granted in history.of(Granted))
+    return {turn for turn, count in times.items() if count > 1}
 
 
 def problem_of(messages: Sequence[Message]) -> str:

@@ -8,6 +8,7 @@ import msgspec
 from emonk.testing.simulator.circuits import Turn
 from emonk.testing.simulator.history import Answered, Came, Granted, History, Sent
 from emonk.testing.simulator.refusals import Refusals, refusals
+from emonk.testing.simulator.requests import taken_twice
 
 _STAND_BY = 40.0
 """Seconds that a model gets at least for its retries while another one stands by."""
@@ -91,6 +92,7 @@ def _was_able(known: Refusals, since: float, back: float) -> bool:
 def _degraded(history: History) -> Iterator[Degraded]:
     """The replies that had to do without a model, each once."""
     steps: dict[Turn, Step] = {}
+    unclear = taken_twice(history)
     for record in history.records:
         turn = (record.where.session, record.message_id)
         match record:
@@ -103,7 +105,7 @@ def _degraded(history: History) -> Iterator[Degraded]:
             case Came() if turn in steps:
                 steps[turn].asked.setdefault(record.model, []).append(record)
             case Answered(reply=reply) if reply.status != "busy" and (step := steps.pop(turn, None)) is not None:
-                if reply.degraded:
+                if reply.degraded and (step.instance, record.message_id) not in unclear:
                     yield Degraded(record, step)
             case _:
                 continue
