@@ -70,7 +70,7 @@ def a_hint_is_waited_for(history: History) -> Iterator[str]:
     for reply, step in _degraded(history):
         for model, asked in step.asked.items():
             match asked:
-                case [Sent() as sent, Came(hint=float() as hint) as came] if not came.final:
+                case [Sent() as sent, Came(hint=hint) as came] if hint is not None and not came.final:
                     back = came.at + hint
                 case _:
                     continue
