@@ -50,6 +50,23 @@ def database(cluster: Cluster) -> str:
     return cluster.new_database()
 
 
+@pytest.fixture
+def own_cluster() -> Generator[Cluster]:
+    """A server that the test may stop and start."""
+    if programs() is None:
+        skip_without("postgres", "no initdb on PATH or in /usr/lib/postgresql")
+    with Cluster() as found:
+        yield found
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a new database, of every kind that several processes can share."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'new' / 'store.db'}"
+    return request.getfixturevalue("database")
+
+
 def _count(path: Path, change: int) -> int:
     number = (int(path.read_text()) if path.exists() else 0) + change
     path.write_text(str(number))

@@ -1,4 +1,4 @@
-"""Several processes on one file, and processes that are killed."""
+"""Several processes on one database, and processes that are killed."""
 
 import asyncio
 import os
@@ -59,8 +59,7 @@ def on(url: str, use: Callable[[Store], Awaitable[T]]) -> T:
 
 
 @pytest.mark.parametrize("lines", [1, 60, 700])
-def test_killed_process_loses_no_acknowledged_append(tmp_path: Path, lines: int) -> None:
-    url = f"sqlite:///{tmp_path / 'store.db'}"
+def test_killed_process_loses_no_acknowledged_append(url: str, lines: int) -> None:
     acknowledged: dict[str, int] = {}
     with worker("append", url) as process:
         start(process)
@@ -83,8 +82,7 @@ def test_killed_process_loses_no_acknowledged_append(tmp_path: Path, lines: int)
     on(url, check)
 
 
-def test_turn_of_a_killed_process_is_resumed_at_once(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'store.db'}"
+def test_turn_of_a_killed_process_is_resumed_at_once(url: str) -> None:
     with worker("hold", url) as process:
         assert line_of(process) == "claimed\n"
 
@@ -106,8 +104,7 @@ def test_turn_of_a_killed_process_is_resumed_at_once(tmp_path: Path) -> None:
         on(url, once_it_is_killed)
 
 
-def test_two_processes_never_mix_their_turns(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'store.db'}"
+def test_two_processes_never_mix_their_turns(url: str) -> None:
     with worker("turns", url, "a") as one, worker("turns", url, "b") as other:
         start(one)
         start(other)
@@ -131,8 +128,7 @@ def test_two_processes_never_mix_their_turns(tmp_path: Path) -> None:
     on(url, check)
 
 
-def test_several_processes_may_open_a_new_file_at_once(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'new' / 'store.db'}"
+def test_several_processes_may_open_a_new_database_at_once(url: str) -> None:
     with worker("accept", url, "a") as a, worker("accept", url, "b") as b, worker("accept", url, "c") as c:
         for process in (a, b, c):
             start(process)
