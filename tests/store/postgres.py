@@ -20,6 +20,17 @@ async def admin(url: str) -> AsyncGenerator[Connection]:
         await connection.close(timeout=5)
 
 
+_WAITING = """SELECT array_agg(pid) FROM pg_stat_activity
+    WHERE wait_event_type = 'Lock' AND datname = current_database()"""
+
+
+async def waiting(connection: Connection) -> list[int]:
+    """Who waits for a lock, as soon as anybody does."""
+    while not (found := await connection.fetchval(_WAITING)):
+        continue
+    return found
+
+
 class Severed:
     """A connection that is lost at the next call of `method`: before it was sent, or after it was carried out."""
 
@@ -33,7 +44,6 @@ class Severed:
             return found
 
         async def call(query: str, *values: object) -> Any:
-            self._sever.seen.append(query)
             lost = self._sever.armed and self._sever.where in query
             if lost and not self._sever.after:
                 self.lose()
@@ -83,10 +93,11 @@ class Sever:
         self.armed = False
         self.where = ""
         self.after = False
-        self.seen: list[str] = []
+        self.opened: list[Connection] = []
 
     async def __call__(self) -> Any:
-        return Severed(await open_connection(self._address), self)
+        self.opened.append(await open_connection(self._address))
+        return Severed(self.opened[-1], self)
 
     def arm(self, where: str, *, after: bool) -> None:
         self.armed, self.where, self.after = True, where, after

@@ -10,7 +10,7 @@ from emonk.store.owners import enlist
 from emonk.store.protocol import Append, Finish, Release
 from emonk.testing.store_conformance.rig import SESSION, accept_and_claim, finish, message, note
 
-from .postgres import severed
+from .postgres import admin, severed, waiting
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -75,5 +75,40 @@ def test_claim_whose_connection_is_lost_is_granted_and_says_if_it_resumes(databa
                 assert claimed is not None
                 assert (claimed.resumed, claimed.revision, claimed.lease.fence) == (resumed, 1, 1 + resumed)
                 await store.commit((Release(),), fence=claimed.lease, expected_revision=1)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("by", ["server", "network"])
+def test_commit_that_is_lost_while_it_waits_is_kept_once(database: str, by: str) -> None:
+    """A server that lost its client goes on with what it waits for, while the next attempt queues behind it."""
+
+    async def main() -> None:
+        async with severed(database) as (store, sever), admin(database) as holder, admin(database) as watcher:
+            claimed = await accept_and_claim(store, message("hello"), enlist())
+            async with holder.transaction():
+                await holder.execute("SELECT FROM emonk.sessions FOR UPDATE")
+                operations = (Append((note("a"),)), Release())
+                committed = store.commit(operations, fence=claimed.lease, expected_revision=1)
+                (pid,) = await waiting(watcher)
+                if by == "server":
+                    await watcher.execute("SELECT pg_terminate_backend($1)", pid)
+                else:
+                    sever.opened[-1].terminate()
+                while await waiting(watcher) == [pid]:
+                    continue
+            assert await committed == 2
+            assert len(await store.read(SESSION)) == 2
+
+    asyncio.run(main())
+
+
+def test_schema_that_moves_on_under_a_running_store_is_no_error(database: str) -> None:
+    async def main() -> None:
+        async with severed(database) as (store, _), admin(database) as connection:
+            await store.accept(message("one"))
+            await connection.execute("ALTER TABLE emonk.sessions ALTER COLUMN title TYPE varchar")
+            assert (await store.accept(message("two"))).state == "new"
+            assert await store.session(SESSION) is not None
 
     asyncio.run(main())

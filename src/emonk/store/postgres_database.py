@@ -131,8 +131,8 @@ class PostgresDatabase:
         return await self._carry_out(work, self._patience)
 
     async def _carry_out(self, work: Work[T], patience: float) -> T:
-        """Until it is known to be done or not to be, or the database stays away for longer than `patience` seconds."""
-        until, pause, again, undone = self._loop.time() + patience, _FIRST_PAUSE, False, 0
+        """Until it is known to be done or not to be, or `patience` seconds after the first failure."""
+        until, pause, again, undone = None, _FIRST_PAUSE, False, 0
         while True:
             sent = False
             try:
@@ -145,6 +145,7 @@ class PostgresDatabase:
                 again = again or (sent and is_lost(error))
                 undone += was_undone(error)
                 hopeless = not is_lost(error) and not (was_undone(error) and undone < _UNDONE_LIMIT)
+                until = until or self._loop.time() + patience
                 if hopeless or self._loop.time() >= until:
                     raise self._explained(error, again=again) from error
             await asyncio.sleep(pause)

@@ -6,7 +6,8 @@ from emonk.store.postgres_address import Address
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _LOST_CLASSES = ("08", "57P")
 _LOST_CODES = {"25P03", "53300"}  # a transaction was idle for too long; too many connections
-_AGAIN = {"40001", "40P01"}  # serialization failure, deadlock: rolled back as a whole
+# Serialization failure, deadlock, a statement prepared for an earlier schema: rolled back as a whole.
+_AGAIN = {"40001", "40P01", "0A000"}
 _LOCKED = "55P03"
 _READ_ONLY = "25006"
 _CREDENTIAL = "28"
