@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from emonk.testing.postgres import Cluster
+
 CODE = """
 import asyncio, os, sys
 from emonk.errors import EmonkError
@@ -57,3 +59,16 @@ def test_a_forked_child_is_refused_the_open_file_and_may_use_another(tmp_path: P
         "new",
         "new",
     ], ended
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a platform without fork")
+def test_a_forked_child_may_open_a_servers_database_anew(cluster: Cluster) -> None:
+    urls = [cluster.new_database(), cluster.new_database()]
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", CODE, *urls],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ended.stdout.splitlines() == ["store_closed store is closed", "new", "new"], ended

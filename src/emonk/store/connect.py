@@ -10,12 +10,12 @@ from typing import Protocol, TypeVar, cast
 
 from emonk.clock import SYSTEM_CLOCK, Clock
 from emonk.errors import InvalidConfig
-from emonk.store.postgres_address import Address, is_postgres, without_secrets
 from emonk.store.protocol import Store
 
 T = TypeVar("T", bound="_Database")
 
 _SQLITE = "sqlite:///"
+_POSTGRES = ("postgresql://", "postgres://")
 _HINT = "write sqlite:///relative.db or sqlite:////absolute.db, or postgresql://user@host/database"
 
 _lock = threading.Lock()
@@ -58,8 +58,8 @@ async def connect(url: str, *, clock: Clock = SYSTEM_CLOCK) -> Store:
         MissingCredential: the server refuses the user or the password.
         Unavailable: another process keeps a file locked, or the server cannot be reached.
     """
-    if is_postgres(url):
-        return await _connect_postgres(Address(url), clock)
+    if url.startswith(_POSTGRES):
+        return await _connect_postgres(url, clock)
     from emonk.store.sqlite import SqliteFile, SqliteStore  # noqa: PLC0415 - sqlite3 only once a store is opened
 
     path = sqlite_path(url)
@@ -67,9 +67,11 @@ async def connect(url: str, *, clock: Clock = SYSTEM_CLOCK) -> Store:
     return await _ready(SqliteStore(file, lambda: _let_go(path, shared)), file)
 
 
-async def _connect_postgres(address: Address, clock: Clock) -> Store:
+async def _connect_postgres(url: str, clock: Clock) -> Store:
     from emonk.store.postgres import PostgresDatabase, PostgresStore  # noqa: PLC0415 - as sqlite3
+    from emonk.store.postgres_address import Address  # noqa: PLC0415 - as sqlite3
 
+    address = Address(url)
     key = (address.url, asyncio.get_running_loop())  # a connection belongs to an event loop
     shared, database = _hold(key, address.place, clock, lambda: PostgresDatabase(address, clock))
     return await _ready(PostgresStore(database, lambda: _let_go(key, shared)), database)
@@ -94,6 +96,8 @@ def sqlite_path(url: str) -> Path:
         scheme = url.partition(":")[0]
         if scheme == "sqlite":
             raise InvalidConfig(f"Store URL {url!r} names no file", hint=_HINT)
+        from emonk.store.postgres_address import without_secrets  # noqa: PLC0415  only for what is wrong
+
         raise InvalidConfig(
             f"Store URL {without_secrets(url)!r} is of a kind that this emonk does not know", hint=_HINT
         )

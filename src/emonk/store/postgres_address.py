@@ -5,15 +5,9 @@ from urllib.parse import unquote, urlsplit
 
 from emonk.errors import InvalidConfig
 
-SCHEMES = ("postgresql://", "postgres://")
 _HINT = "write postgresql://user@host:5432/database; the password may come from PGPASSWORD or ~/.pgpass"
 _SECRET_OPTION = re.compile(r"(?i)(\w*password\w*=)([^&#\s]*)")
 _USER_INFO = re.compile(r"//[^/?#\s]*@")
-
-
-def is_postgres(url: str) -> bool:
-    """Whether the URL names a PostgreSQL database."""
-    return url.startswith(SCHEMES)
 
 
 def without_secrets(url: str) -> str:
