@@ -1,10 +1,11 @@
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from emonk.errors import InvalidConfig
-from emonk.store.sqlite_file import open_writer
+from emonk.store.sqlite_file import open_writer, refuse_foreign
 from emonk.store.sqlite_schema import MIGRATIONS, migrate
 
 ONE_MORE = (*MIGRATIONS, ("ALTER TABLE sessions ADD COLUMN colour TEXT", "CREATE TABLE extra (n INTEGER)"))
@@ -74,3 +75,17 @@ def test_database_of_another_program_is_refused(tmp_path: Path, statement: str) 
     with pytest.raises(InvalidConfig, match="another program"):
         open_writer(path)
     assert tables(path) == before
+
+
+def test_schema_that_another_process_makes_meanwhile_is_not_foreign(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    connection = sqlite3.connect(path, isolation_level=None)
+
+    def make_it(statement: str) -> None:
+        if statement.startswith("SELECT count"):
+            with suppress(sqlite3.OperationalError):  # it may have to wait
+                open_writer(path, busy_seconds=0).close()
+
+    connection.set_trace_callback(make_it)
+    refuse_foreign(connection, path)
+    connection.close()

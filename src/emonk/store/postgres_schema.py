@@ -76,9 +76,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
 )
 
+# One snapshot for both, so that another process's migration is seen whole or not at all.
 _STATE = """SELECT current_setting('server_version_num')::int AS server, current_setting('server_encoding') AS encoding,
-    to_regnamespace('emonk') IS NOT NULL AS schema, to_regclass('emonk.version') IS NOT NULL AS ours,
-    EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace('emonk')) AS filled"""
+        count(*) > 0 AS filled, coalesce(bool_or(relname = 'version'), false) AS ours
+    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE nspname = 'emonk'"""
 _OLDEST = 140000  # SQL function bodies
 
 

@@ -35,7 +35,7 @@ def open_writer(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Co
     except sqlite3.OperationalError as error:
         raise _unusable(path, str(error)) from error
     try:
-        version_of(connection, path)  # before anything is changed: it might be another program's
+        refuse_foreign(connection, path)
         # Every page that a commit touches goes to the log, and ours change little of each. Counts for new files.
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         _write_ahead(connection, path, busy_seconds)
@@ -101,6 +101,16 @@ def _create(path: Path) -> None:
             raise _unusable(path, f"{path.parent} is no directory") from None
     except OSError as error:
         raise _unusable(path, error.strerror or str(error)) from error
+
+
+def refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
+    """Before anything is changed; in one transaction, so that another process's new schema is seen whole or not."""
+    connection.execute("BEGIN")
+    try:
+        version_of(connection, path)
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
