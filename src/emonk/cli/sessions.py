@@ -112,7 +112,7 @@ def _ask(place: _Place, query: "Callable[[Store], Coroutine[Any, Any, T]]") -> T
     from emonk.store.connect import connect, sqlite_path  # noqa: PLC0415
 
     async def ask() -> T | None:
-        if not sqlite_path(place.url).exists():
+        if place.url.startswith("sqlite:") and not sqlite_path(place.url).exists():
             return None
         store = await connect(place.url)
         try:
