@@ -117,6 +117,7 @@ def test_more_retries_than_the_budget_allows_are_seen() -> None:
 
 
 GRANTED = h.Granted(at(0), fence=1, resumed=False)
+LOST = h.Came(Where(4, "s", "m", 1), number=9, model="lead", outcome="complete")
 ASKED: list[Record] = [sent(1), failed(2), sent(3, 2, model="fallback")]
 
 
@@ -138,6 +139,7 @@ def degraded(seconds: float) -> h.Answered:
         ([pause(-1, 60), GRANTED, *ASKED[2:], degraded(5)], False),
         ([pause(-90, 60), GRANTED, *ASKED[2:], degraded(5)], True),
         ([GRANTED, *ASKED[2:], degraded(299.5)], False),
+        ([GRANTED, *ASKED, LOST, degraded(5)], False),
     ],
 )
 def test_a_turn_that_goes_without_a_model_that_is_well_is_seen(records: list[Record], is_broken: bool) -> None:

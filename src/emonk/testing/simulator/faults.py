@@ -95,10 +95,7 @@ OUTAGES = (
 """What a provider does to everybody for minutes."""
 
 _RARE = frozenset({ModelFault.HANGS, ModelFault.SILENT, ModelFault.QUOTA, ModelFault.BAD_KEY, ModelFault.BUG})
-NOT_DEALT = frozenset({ModelFault.RESET})
-"""What only schedules by hand have: emonk asks again after it, although words were shown."""
-
-_MODEL = [kind for kind in ModelFault if kind not in NOT_DEALT for _ in range(1 if kind in _RARE else 3)]
+_MODEL = [kind for kind in ModelFault for _ in range(1 if kind in _RARE else 3)]
 _RARE_TOOL = frozenset({ToolFault.HUGE, ToolFault.HALF, ToolFault.EXITS, ToolFault.CANCELS, ToolFault.HANGS})
 _TOOL = [kind for kind in ToolFault for _ in range(1 if kind in _RARE_TOOL else 3)]
 

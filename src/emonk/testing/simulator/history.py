@@ -49,7 +49,7 @@ class Record(msgspec.Struct, frozen=True):
         """One line for people, the same in each replay: what was made up by chance is left out."""
         where = self.where
         who = where.message_id or where.session or "-"
-        return _MADE_UP.sub("…", f"{where.at:9.3f}  {where.instance} {who:6} {self.told()}")
+        return same_each_time(f"{where.at:9.3f}  {where.instance} {who:6} {self.told()}")
 
 
 class Said(Record, frozen=True, kw_only=True):
@@ -267,6 +267,11 @@ class History(msgspec.Struct, kw_only=True):
     def lines(self) -> Iterator[str]:
         """What happened, for people."""
         return (record.line() for record in self.records)
+
+
+def same_each_time(line: str) -> str:
+    """The line without what was made up by chance, so that it is the same in each replay."""
+    return _MADE_UP.sub("…", line)
 
 
 def _short(text: str) -> str:

@@ -8,7 +8,7 @@ import msgspec
 
 from emonk.errors import InvalidConfig
 from emonk.testing.simulator import acts, circuits, requests, service, sessions
-from emonk.testing.simulator.history import Came, Granted, History, Noted, Sent, ToolBegan, ToolLeft
+from emonk.testing.simulator.history import Came, Granted, History, Noted, Sent, ToolBegan, ToolLeft, same_each_time
 
 Invariant = Callable[[History], Iterable[str]]
 """Gives the evidence that it is broken, in lines; its name is the function's."""
@@ -107,7 +107,7 @@ def first_broken(history: History, invariants: Sequence[Invariant] = INVARIANTS)
 def _lines(invariant: Invariant, given: object) -> tuple[str, ...]:
     if not isinstance(given, Iterable) or isinstance(given, str):
         raise InvalidConfig(f"the invariant {name_of(invariant)} gives {given!r}", hint="it yields lines, or none")
-    return tuple(map(str, cast("Iterable[object]", given)))
+    return tuple(same_each_time(str(line)) for line in cast("Iterable[object]", given))
 
 
 def check_invariants(invariants: object) -> None:

@@ -98,11 +98,11 @@ def _degraded(history: History) -> Iterator[Degraded]:
         match record:
             case Granted():
                 steps[turn] = Step(record.where.instance, record.at, record.at + history.limit, {})
-            case Sent() if turn in steps:
-                steps[turn].asked.setdefault(record.model, []).append(record)
-            case Came() if turn in steps and (not record.error or record.blame == "answer"):
+            case Sent() | Came() if turn not in steps or steps[turn].instance != record.where.instance:
+                continue  # of an instance that has lost the turn
+            case Came() if not record.error or record.blame == "answer":
                 steps[turn] = Step(record.where.instance, record.at, steps[turn].until, {})
-            case Came() if turn in steps:
+            case Sent() | Came():
                 steps[turn].asked.setdefault(record.model, []).append(record)
             case Answered(reply=reply) if reply.status != "busy" and (step := steps.pop(turn, None)) is not None:
                 if reply.degraded and (step.instance, record.message_id) not in unclear:
