@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from emonk.errors import InvalidConfig
+from emonk.errors import InvalidConfig, RateLimited
 from emonk.resilience.guards import MANY, Guards
 from emonk.resilience.section import ComponentSection, ResilienceSection
 from emonk.testing.virtual_loop import SimClock, run
@@ -76,5 +76,26 @@ def test_what_is_at_work_is_kept() -> None:
             guards.passing("api", f"host {number}")
         assert guards.passing("api", "busy") is busy
         await call
+
+    run(main)
+
+
+def test_a_retry_waits_as_long_as_others_were_told_meanwhile_and_is_not_spent() -> None:
+    async def main(clock: SimClock) -> None:
+        guard = Guards(clock=clock, random=lambda: 0.5).of("models", "remote")
+        asked: list[float] = []
+
+        async def ask() -> str:
+            asked.append(clock.monotonic() - 1000)
+            if clock.monotonic() < 1005:
+                raise RateLimited("later", retry_after=7)
+            return "yes"
+
+        first = asyncio.create_task(guard.call(ask))
+        await clock.sleep(0.2)
+        guard.breaker.cool_down(7)
+        assert await first == "yes"
+        assert asked == [0.0, pytest.approx(7.2)]
+        assert guard.budget.tokens == pytest.approx(9.1, abs=0.2)
 
     run(main)

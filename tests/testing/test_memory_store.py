@@ -15,7 +15,7 @@ from emonk.testing.store_conformance import CHECKS, Check, name_of, run
 from emonk.testing.store_conformance.rig import SESSION, accept_and_claim, message, note
 from emonk.testing.virtual_loop import SimClock
 from emonk.testing.virtual_loop import run as run_virtually
-from tests.store.test_sqlite_model import StoreMachine
+from tests.store.machine import StoreMachine
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=name_of)
@@ -31,6 +31,9 @@ def test_memory_conforms(check: Check) -> None:
 
 class MemoryMachine(StoreMachine):
     """The reference is the one that SQLite is held against."""
+
+    def empty(self) -> str:
+        return "memory"
 
     @initialize()
     def open(self) -> None:

@@ -20,9 +20,9 @@ import msgspec
 
 from emonk.clock import SYSTEM_CLOCK, Clock
 from emonk.errors import CircuitOpen, DeadlineExceeded, InvalidConfig
-from emonk.resilience.attempts import OnRetry, RetryPolicy, attempts_after
+from emonk.resilience.attempts import LONGEST_HINT, OnRetry, RetryPolicy, attempts_after
 from emonk.resilience.breaker import CircuitBreaker, not_callable
-from emonk.resilience.breaker_events import BreakerStatus
+from emonk.resilience.breaker_events import BreakerStatus, CircuitState
 from emonk.resilience.budget import RetryBudget
 from emonk.resilience.cached import Cached, LastGood
 from emonk.resilience.circuit import Permit
@@ -247,6 +247,8 @@ class _Call(Generic[T]):
         guard, deadline = self._guard, self._deadline
         if deadline is not None and guard.clock.monotonic() >= deadline:
             raise guard.time_over()
+        if self._last is not None:
+            await self._left_alone()
         limit = guard.limit
         if not limit.take():
             if guard.breaker.wait() > 0:
@@ -268,6 +270,14 @@ class _Call(Generic[T]):
             return value
         finally:
             limit.release()
+
+    async def _left_alone(self) -> None:
+        """Others may have been told to wait longer meanwhile: a retry that the breaker refuses would be spent."""
+        guard = self._guard
+        wait = guard.breaker.wait()
+        out_of_time = self._deadline is not None and guard.clock.monotonic() + wait >= self._deadline
+        if 0 < wait <= LONGEST_HINT and not out_of_time and guard.breaker.state is CircuitState.CLOSED:
+            await guard.clock.sleep(wait)
 
     def may_retry(self, error: Exception) -> bool:
         self._last = error

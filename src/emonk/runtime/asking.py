@@ -12,14 +12,12 @@ from emonk.messages import Message
 from emonk.models.protocol import Model, ModelRequest
 from emonk.records import RiskLevel
 from emonk.resilience.breaker import DAY
+from emonk.resilience.classify import OF_THE_REQUEST
 from emonk.runtime.ask import PricedResponse, StreamBroken, ask
 from emonk.runtime.candidates import Candidate
 from emonk.runtime.ending import Ending, TurnEnded
 from emonk.runtime.progress import Emit, ModelRetry
 from emonk.runtime.setup import Setup
-
-OF_THE_CONVERSATION = frozenset({"context_overflow", "blocked"})
-"""Codes that no administrator can do anything about."""
 
 STAND_BY = 45.0
 """Seconds that a model may spend on waits between retries while another one stands by."""
@@ -197,7 +195,7 @@ class Asker:
         return await ask(self._rules, ModelRequest(messages, tools), self._emit, streaming=False)
 
     def _alert(self, candidate: Candidate, error: ConfigError | QuotaExhausted) -> None:
-        if error.code not in OF_THE_CONVERSATION:
+        if error.code not in OF_THE_REQUEST:
             spec = candidate.model.spec
             level = "critical" if isinstance(error, ConfigError) else "error"
             self._setup.alert(f"{error.code} {spec}", level, could_not(spec, error))
