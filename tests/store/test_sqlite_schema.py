@@ -89,3 +89,17 @@ def test_schema_that_another_process_makes_meanwhile_is_not_foreign(tmp_path: Pa
     connection.set_trace_callback(make_it)
     refuse_foreign(connection, path)
     connection.close()
+
+
+def test_the_participants_of_the_first_schema_are_found_by_session_and_by_user(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    connection = sqlite3.connect(path, isolation_level=None)
+    migrate(connection, path, migrations=MIGRATIONS[:1])
+    connection.execute("INSERT INTO sessions (agent, session_id, created_at, last_active) VALUES ('a', 's', 1, 2)")
+    connection.executemany("INSERT INTO participants (session, user_id) VALUES (1, ?)", [("ann",), ("bob",)])
+    connection.close()
+    connection = open_writer(path)
+    assert connection.execute("SELECT participants FROM sessions").fetchone() == ('["ann","bob"]',)
+    found = connection.execute("SELECT session FROM participants WHERE user_id = 'bob'").fetchall()
+    connection.close()
+    assert found == [(1,)]

@@ -30,15 +30,15 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             fence INTEGER NOT NULL DEFAULT 0,
             owner BLOB,
             expires INTEGER NOT NULL DEFAULT 0,
-            participants TEXT NOT NULL DEFAULT '[]',
             UNIQUE (agent, session_id)
         ) STRICT""",
         "CREATE INDEX sessions_by_activity ON sessions (last_active)",
         """CREATE TABLE participants (
-            user_id TEXT NOT NULL,
             session INTEGER NOT NULL REFERENCES sessions,
-            PRIMARY KEY (user_id, session)
+            user_id TEXT NOT NULL,
+            PRIMARY KEY (session, user_id)
         ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX participants_by_user ON participants (user_id, session)",
         """CREATE TABLE events (
             place INTEGER PRIMARY KEY,
             at INTEGER NOT NULL,
@@ -56,6 +56,20 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             UNIQUE (session, message_id)
         ) STRICT""",
         "CREATE INDEX inbox_open ON inbox (session, number) WHERE reply IS NULL",
+    ),
+    (
+        "ALTER TABLE sessions ADD COLUMN participants TEXT NOT NULL DEFAULT '[]'",
+        """UPDATE sessions SET participants =
+            (SELECT json_group_array(user_id) FROM participants WHERE session = number)""",
+        "DROP INDEX participants_by_user",
+        "ALTER TABLE participants RENAME TO participants_by_session",
+        """CREATE TABLE participants (
+            user_id TEXT NOT NULL,
+            session INTEGER NOT NULL REFERENCES sessions,
+            PRIMARY KEY (user_id, session)
+        ) STRICT, WITHOUT ROWID""",
+        "INSERT INTO participants SELECT user_id, session FROM participants_by_session",
+        "DROP TABLE participants_by_session",
     ),
 )
 
