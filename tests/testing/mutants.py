@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from emonk.resilience import attempts, breaker, budget, circuit
+from emonk.resilience import attempts, breaker, budget, circuit, guard
 from emonk.runtime import candidates, dispatch, turn
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -25,6 +25,16 @@ def rewritten(owner: type | ModuleType, name: str, old: str, new: str) -> Plant:
         defined: dict[str, Any] = {}
         exec(source.replace(old, new), vars(sys.modules[function.__module__]), defined)
         patch.setattr(owner, name, defined[name])
+
+    return plant
+
+
+def both(one: Plant, other: Plant) -> Plant:
+    """Two places that would each make up for the other."""
+
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        one(patch)
+        other(patch)
 
     return plant
 
@@ -94,11 +104,14 @@ MUTANTS: dict[str, tuple[str | set[str], Plant]] = {
     ),
     "the hint is ignored": (
         "a hint is waited for",
-        rewritten(
-            attempts,
-            "wait_before",
-            "wait = max(hint, policy.delay(retry, chance))",
-            "wait = policy.delay(retry, chance)",
+        both(
+            rewritten(
+                attempts,
+                "wait_before",
+                "wait = max(hint, policy.delay(retry, chance))",
+                "wait = policy.delay(retry, chance)",
+            ),
+            rewritten(vars(guard)["_Call"], "_left_alone", "await guard.clock.sleep(wait)", "pass"),
         ),
     ),
     "the retry budget is never spent": (

@@ -136,7 +136,10 @@ def test_an_interrupt_ends_it_with_130_and_leaves_nothing_behind(repo: Repo, tmp
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     env = {**os.environ, "PATH": f"{slow.parent}:/usr/bin:/bin", "TMPDIR": str(scratch)}
-    program = "from emonk.cli import main; main()"
+    # Who runs the tests may ignore ctrl-c, and its children inherit that.
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from emonk.cli import main; main()"
+    )
     child = subprocess.Popen(
         [sys.executable, "-c", program, "review"],
         cwd=repo.path,
