@@ -9,7 +9,7 @@ from emonk.errors import EmonkError
 from emonk.records import Lease
 from emonk.store.connect import connect
 from emonk.store.protocol import Operation
-from emonk.store.sqlite import SqliteStore
+from emonk.store.sqlite.store import SqliteStore
 
 
 class FailingStore(SqliteStore):

@@ -9,7 +9,7 @@ import pytest
 
 from emonk.clock import SYSTEM_CLOCK
 from emonk.errors import Unavailable
-from emonk.store.sqlite import SqliteFile, SqliteStore
+from emonk.store.sqlite.store import SqliteFile, SqliteStore
 from emonk.testing.store_conformance.rig import message
 
 

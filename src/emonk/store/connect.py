@@ -60,7 +60,7 @@ async def connect(url: str, *, clock: Clock = SYSTEM_CLOCK) -> Store:
     """
     if url.startswith(_POSTGRES):
         return await _connect_postgres(url, clock)
-    from emonk.store.sqlite import SqliteFile, SqliteStore  # noqa: PLC0415 - sqlite3 only once a store is opened
+    from emonk.store.sqlite.store import SqliteFile, SqliteStore  # noqa: PLC0415 - sqlite3 only once a store is opened
 
     path = sqlite_path(url)
     shared, file = _hold(path, str(path), clock, lambda: SqliteFile(path, clock))
@@ -68,8 +68,8 @@ async def connect(url: str, *, clock: Clock = SYSTEM_CLOCK) -> Store:
 
 
 async def _connect_postgres(url: str, clock: Clock) -> Store:
-    from emonk.store.postgres import PostgresDatabase, PostgresStore  # noqa: PLC0415 - as sqlite3
-    from emonk.store.postgres_address import Address  # noqa: PLC0415 - as sqlite3
+    from emonk.store.postgres.address import Address  # noqa: PLC0415 - as sqlite3
+    from emonk.store.postgres.store import PostgresDatabase, PostgresStore  # noqa: PLC0415 - as sqlite3
 
     address = Address(url)
     key = (address.url, asyncio.get_running_loop())  # a connection belongs to an event loop
@@ -96,7 +96,7 @@ def sqlite_path(url: str) -> Path:
         scheme = url.partition(":")[0]
         if scheme == "sqlite":
             raise InvalidConfig(f"Store URL {url!r} names no file", hint=_HINT)
-        from emonk.store.postgres_address import without_secrets  # noqa: PLC0415  only for what is wrong
+        from emonk.store.postgres.address import without_secrets  # noqa: PLC0415  only for what is wrong
 
         raise InvalidConfig(
             f"Store URL {without_secrets(url)!r} is of a kind that this emonk does not know", hint=_HINT

@@ -10,7 +10,7 @@ from emonk.store.owners import enlist
 from emonk.store.protocol import Append, Finish, Release
 from emonk.testing.store_conformance.rig import SESSION, accept_and_claim, finish, message, note
 
-from .postgres import admin, severed, waiting
+from .place import admin, severed, waiting
 
 
 @pytest.mark.parametrize("after", [False, True])

@@ -3,10 +3,9 @@
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from emonk.store.postgres_address import Address
-from emonk.store.postgres_connection import open_connection
-
-from .machine import SETTINGS, StoreMachine
+from emonk.store.postgres.address import Address
+from emonk.store.postgres.connection import open_connection
+from tests.store.machine import SETTINGS, StoreMachine
 
 TABLES = "emonk.sessions, emonk.participants, emonk.events, emonk.inbox"
 

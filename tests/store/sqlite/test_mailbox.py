@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from emonk.store.mailbox import Mailbox, mailbox
+from emonk.store.sqlite.mailbox import Mailbox, mailbox
 
 
 def in_a_thread(work: Callable[[], object]) -> None:

@@ -13,8 +13,8 @@ import msgspec
 from emonk.errors import StaleSession
 from emonk.records import Lease, SessionKey
 from emonk.store.change import LEASE_MICROSECONDS, Change, Row
-from emonk.store.postgres_connection import Connection, Record
-from emonk.store.postgres_schema import digest, key_of
+from emonk.store.postgres.connection import Connection, Record
+from emonk.store.postgres.schema import digest, key_of
 
 _json = msgspec.json.Encoder()
 

@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
 from emonk.errors import EmonkError, Unavailable
-from emonk.store.mailbox import Mailbox, mailbox
+from emonk.store.sqlite.mailbox import Mailbox, mailbox
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]

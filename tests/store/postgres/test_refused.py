@@ -11,11 +11,11 @@ import pytest
 from emonk.errors import EmonkError, InvalidConfig, MissingCredential, Unavailable
 from emonk.store.connect import connect
 from emonk.store.owners import enlist
-from emonk.store.postgres_schema import MIGRATIONS, migrate
+from emonk.store.postgres.schema import MIGRATIONS, migrate
 from emonk.testing.postgres import Cluster
 from emonk.testing.store_conformance.rig import accept_and_claim, message
 
-from .postgres import admin
+from .place import admin
 
 Spoil = Callable[[str], Coroutine[Any, Any, None]]
 

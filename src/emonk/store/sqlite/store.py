@@ -10,12 +10,12 @@ from emonk.clock import Clock, timestamp
 from emonk.errors import EmonkError, InvalidConfig, Unavailable
 from emonk.events import InboxItem, Logged, encode
 from emonk.records import Lease, Owner, Reply, SessionKey
-from emonk.store import sqlite_inbox, sqlite_listing, sqlite_log
 from emonk.store.change import change, decoded
 from emonk.store.grant import Granted
 from emonk.store.protocol import Accepted, Claimed, Operation, SessionInfo
-from emonk.store.sqlite_file import BUSY_SECONDS, explain, identity, open_reader, open_writer, write_something
-from emonk.store.writer import TransactionThread, Work
+from emonk.store.sqlite import inbox, listing, log
+from emonk.store.sqlite.file import BUSY_SECONDS, explain, identity, open_reader, open_writer, write_something
+from emonk.store.sqlite.writer import TransactionThread, Work
 
 T = TypeVar("T")
 Closing = Callable[[], bool]
@@ -106,7 +106,7 @@ class SqliteStore:
         granted: list[Lease] = []
 
         def work(connection: sqlite3.Connection) -> tuple[Accepted, Granted | None]:
-            accepted, grant = sqlite_inbox.accept(connection, item, data, owner, timestamp(clock))
+            accepted, grant = inbox.accept(connection, item, data, owner, timestamp(clock))
             granted[:] = [grant.lease] if grant else []
             return accepted, grant
 
@@ -118,7 +118,7 @@ class SqliteStore:
         granted: list[Lease] = []
 
         def work(connection: sqlite3.Connection) -> Granted | None:
-            grant = sqlite_inbox.claim(connection, session, owner, timestamp(clock))
+            grant = inbox.claim(connection, session, owner, timestamp(clock))
             granted[:] = [grant.lease] if grant else []
             return grant
 
@@ -127,30 +127,28 @@ class SqliteStore:
 
     def commit(self, operations: Sequence[Operation], *, fence: Lease, expected_revision: int) -> asyncio.Future[int]:
         made, clock = change(operations, expected_revision), self._clock
-        return self._write(
-            lambda connection: sqlite_log.commit(connection, made, fence, expected_revision, timestamp(clock))
-        )
+        return self._write(lambda connection: log.commit(connection, made, fence, expected_revision, timestamp(clock)))
 
     async def renew(self, lease: Lease) -> Lease:
         clock = self._clock
-        return await self._write(lambda connection: sqlite_log.renew(connection, lease, timestamp(clock)))
+        return await self._write(lambda connection: log.renew(connection, lease, timestamp(clock)))
 
     async def reply(self, session: SessionKey, message_id: str) -> Reply | None:
-        return await self._read(lambda connection: sqlite_inbox.reply(connection, session, message_id))
+        return await self._read(lambda connection: inbox.reply(connection, session, message_id))
 
     async def due(self, agent: str, *, limit: int = 100) -> list[SessionKey]:
         clock = self._clock
-        return await self._read(lambda connection: sqlite_inbox.due(connection, agent, limit, timestamp(clock)))
+        return await self._read(lambda connection: inbox.due(connection, agent, limit, timestamp(clock)))
 
     async def read(self, session: SessionKey, *, after: int = 0, limit: int | None = None) -> list[Logged]:
         def work(connection: sqlite3.Connection) -> list[Logged]:
-            row = sqlite_log.find(connection, session)
-            return [] if row is None else decoded(session, sqlite_log.read(connection, row, after, limit))
+            row = log.find(connection, session)
+            return [] if row is None else decoded(session, log.read(connection, row, after, limit))
 
         return await self._read(work)
 
     async def session(self, session: SessionKey) -> SessionInfo | None:
-        return await self._read(lambda connection: sqlite_listing.session(connection, session))
+        return await self._read(lambda connection: listing.session(connection, session))
 
     async def sessions(
         self,
@@ -161,8 +159,8 @@ class SqliteStore:
         limit: int = 50,
         before: int | None = None,
     ) -> list[SessionInfo]:
-        wanted = sqlite_listing.Wanted(agent, user_id, session_id)
-        return await self._read(lambda connection: sqlite_listing.sessions(connection, wanted, limit, before))
+        wanted = listing.Wanted(agent, user_id, session_id)
+        return await self._read(lambda connection: listing.sessions(connection, wanted, limit, before))
 
     async def check(self) -> None:
         """See `SqliteFile.check`."""
@@ -210,7 +208,7 @@ class SqliteStore:
 
         def work(connection: sqlite3.Connection) -> None:
             for lease in granted:
-                sqlite_log.release(connection, lease)
+                log.release(connection, lease)
 
         try:
             self._write(work).add_done_callback(_ignore_error)

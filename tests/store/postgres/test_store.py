@@ -10,14 +10,14 @@ from emonk.errors import Unavailable
 from emonk.records import SessionKey
 from emonk.store.connect import connect
 from emonk.store.owners import enlist
-from emonk.store.postgres import PostgresStore
-from emonk.store.postgres_address import Address
-from emonk.store.postgres_database import PostgresDatabase
+from emonk.store.postgres.address import Address
+from emonk.store.postgres.database import PostgresDatabase
+from emonk.store.postgres.store import PostgresStore
 from emonk.store.protocol import Append, Release
 from emonk.testing.postgres import Cluster
 from emonk.testing.store_conformance.rig import SESSION, accept_and_claim, message, note
 
-from .postgres import admin
+from .place import admin
 
 
 def test_terminated_connections_lose_nothing(database: str) -> None:

@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from .machine import SETTINGS, StoreMachine
+from tests.store.machine import SETTINGS, StoreMachine
 
 
 class SqliteMachine(StoreMachine):

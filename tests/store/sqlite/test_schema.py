@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from emonk.errors import InvalidConfig
-from emonk.store.sqlite_file import open_writer, refuse_foreign
-from emonk.store.sqlite_schema import MIGRATIONS, migrate
+from emonk.store.sqlite.file import open_writer, refuse_foreign
+from emonk.store.sqlite.schema import MIGRATIONS, migrate
 
 ONE_MORE = (*MIGRATIONS, ("ALTER TABLE sessions ADD COLUMN colour TEXT", "CREATE TABLE extra (n INTEGER)"))
 BROKEN = (*MIGRATIONS, ("CREATE TABLE extra (n INTEGER)", "ALTER TABLE missing ADD COLUMN n INTEGER"))

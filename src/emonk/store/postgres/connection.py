@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, cast
 
 from emonk.errors import InvalidConfig
-from emonk.store.postgres_address import Address
+from emonk.store.postgres.address import Address
 
 Record = Mapping[str, Any]
 

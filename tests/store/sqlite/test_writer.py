@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from emonk.errors import StaleSession, Unavailable
-from emonk.store.sqlite_file import explain
-from emonk.store.writer import TransactionThread
+from emonk.store.sqlite.file import explain
+from emonk.store.sqlite.writer import TransactionThread
 
 
 class Table:

@@ -8,12 +8,12 @@ from typing import TypeVar
 from emonk.errors import InvalidConfig, Unavailable
 from emonk.events import InboxItem, Logged, encode
 from emonk.records import Lease, Owner, Reply, SessionKey
-from emonk.store import postgres_inbox, postgres_listing, postgres_log
 from emonk.store.change import change, decoded
 from emonk.store.grant import Granted
-from emonk.store.postgres_connection import Connection
-from emonk.store.postgres_database import PostgresDatabase, Work
-from emonk.store.postgres_inbox import Asking
+from emonk.store.postgres import inbox, listing, log
+from emonk.store.postgres.connection import Connection
+from emonk.store.postgres.database import PostgresDatabase, Work
+from emonk.store.postgres.inbox import Asking
 from emonk.store.protocol import Accepted, Claimed, Operation, SessionInfo
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ class PostgresStore:
         granted: list[Lease] = []
 
         async def work(connection: Connection, _again: bool) -> tuple[Accepted, Granted | None]:
-            accepted, grant = await postgres_inbox.accept(connection, item, data, asking)
+            accepted, grant = await inbox.accept(connection, item, data, asking)
             granted[:] = [grant.lease] if grant else []
             return accepted, grant
 
@@ -45,7 +45,7 @@ class PostgresStore:
         granted: list[Lease] = []
 
         async def work(connection: Connection, _again: bool) -> Granted | None:
-            grant = await postgres_inbox.claim(connection, session, asking)
+            grant = await inbox.claim(connection, session, asking)
             granted[:] = [grant.lease] if grant else []
             return grant
 
@@ -56,27 +56,27 @@ class PostgresStore:
         made, now = change(operations, expected_revision), self._database.now()
 
         async def work(connection: Connection, again: bool) -> int:
-            return await postgres_log.commit(connection, made, fence, expected_revision, now, again=again)
+            return await log.commit(connection, made, fence, expected_revision, now, again=again)
 
         return self._write(fence.session, work)
 
     async def renew(self, lease: Lease) -> Lease:
         now = self._database.now()
-        return await self._write(lease.session, lambda connection, _: postgres_log.renew(connection, lease, now))
+        return await self._write(lease.session, lambda connection, _: log.renew(connection, lease, now))
 
     async def reply(self, session: SessionKey, message_id: str) -> Reply | None:
-        return await self._read(lambda connection: postgres_inbox.reply(connection, session, message_id))
+        return await self._read(lambda connection: inbox.reply(connection, session, message_id))
 
     async def due(self, agent: str, *, limit: int = 100) -> list[SessionKey]:
         now = self._database.now()
-        return await self._read(lambda connection: postgres_inbox.due(connection, agent, limit, now))
+        return await self._read(lambda connection: inbox.due(connection, agent, limit, now))
 
     async def read(self, session: SessionKey, *, after: int = 0, limit: int | None = None) -> list[Logged]:
-        rows = await self._read(lambda connection: postgres_log.read_session(connection, session, after, limit))
+        rows = await self._read(lambda connection: log.read_session(connection, session, after, limit))
         return decoded(session, rows)
 
     async def session(self, session: SessionKey) -> SessionInfo | None:
-        return await self._read(lambda connection: postgres_listing.session(connection, session))
+        return await self._read(lambda connection: listing.session(connection, session))
 
     async def sessions(
         self,
@@ -87,8 +87,8 @@ class PostgresStore:
         limit: int = 50,
         before: int | None = None,
     ) -> list[SessionInfo]:
-        wanted = postgres_listing.Wanted(agent, user_id, session_id)
-        return await self._read(lambda connection: postgres_listing.sessions(connection, wanted, limit, before))
+        wanted = listing.Wanted(agent, user_id, session_id)
+        return await self._read(lambda connection: listing.sessions(connection, wanted, limit, before))
 
     async def check(self) -> None:
         """See `PostgresDatabase.check`."""
@@ -140,7 +140,7 @@ class PostgresStore:
 
         async def work(connection: Connection, _again: bool) -> None:
             for lease in granted:
-                await postgres_log.release(connection, lease)
+                await log.release(connection, lease)
 
         try:
             self._write(session, work).add_done_callback(_ignore_error)

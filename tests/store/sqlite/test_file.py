@@ -15,8 +15,8 @@ from emonk.store import change
 from emonk.store.connect import connect
 from emonk.store.owners import enlist
 from emonk.store.protocol import Append
-from emonk.store.sqlite import SqliteFile, SqliteStore
-from emonk.store.sqlite_file import open_reader, open_writer
+from emonk.store.sqlite.file import open_reader, open_writer
+from emonk.store.sqlite.store import SqliteFile, SqliteStore
 from emonk.testing.store_conformance.rig import SESSION, accept_and_claim, finish, message, note
 
 NOBODY = 65534
@@ -139,7 +139,7 @@ asyncio.run(main())
 
 def open_as_nobody(path: Path) -> str:
     """What a process says that may not write; Python's own files must be imported before it gives up its rights."""
-    preload = "import sqlite3, emonk.store.sqlite, encodings.idna, concurrent.futures.thread\n"
+    preload = "import sqlite3, emonk.store.sqlite.store, encodings.idna, concurrent.futures.thread\n"
     command = [sys.executable, "-c", preload + OPEN, f"sqlite:///{path}"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 

@@ -11,9 +11,9 @@ from emonk.events import InboxItem, decode
 from emonk.records import Lease, Owner, Reply, SessionKey
 from emonk.store.change import LEASE_MICROSECONDS, Row
 from emonk.store.grant import Granted, Next, lapsed, title_of
-from emonk.store.postgres_connection import Connection
-from emonk.store.postgres_log import SessionRow, hold, read
-from emonk.store.postgres_schema import digest, key_of, restored, stored
+from emonk.store.postgres.connection import Connection
+from emonk.store.postgres.log import SessionRow, hold, read
+from emonk.store.postgres.schema import digest, key_of, restored, stored
 from emonk.store.protocol import INBOX_LIMIT, Accepted
 
 _json = msgspec.json.Encoder()

@@ -1,7 +1,7 @@
 """What the errors of PostgreSQL and of the way to it mean."""
 
 from emonk.errors import EmonkError, InvalidConfig, MissingCredential, Unavailable
-from emonk.store.postgres_address import Address
+from emonk.store.postgres.address import Address
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _LOST_CLASSES = ("08", "57P")

@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 from emonk.clock import SYSTEM_CLOCK, Clock, timestamp
 from emonk.errors import EmonkError, InvalidConfig, Unavailable
 from emonk.records import SessionKey
-from emonk.store.postgres_address import Address
-from emonk.store.postgres_connection import Connection, Connections, Opening, open_connection
-from emonk.store.postgres_errors import explain, is_lost, was_undone
-from emonk.store.postgres_schema import migrate
+from emonk.store.postgres.address import Address
+from emonk.store.postgres.connection import Connection, Connections, Opening, open_connection
+from emonk.store.postgres.errors import explain, is_lost, was_undone
+from emonk.store.postgres.schema import migrate
 
 T = TypeVar("T")
 Work = Callable[[Connection, bool], Awaitable[T]]

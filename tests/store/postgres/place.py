@@ -5,10 +5,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from emonk.clock import SYSTEM_CLOCK
-from emonk.store.postgres import PostgresStore
-from emonk.store.postgres_address import Address
-from emonk.store.postgres_connection import Connection, open_connection
-from emonk.store.postgres_database import PostgresDatabase
+from emonk.store.postgres.address import Address
+from emonk.store.postgres.connection import Connection, open_connection
+from emonk.store.postgres.database import PostgresDatabase
+from emonk.store.postgres.store import PostgresStore
 
 
 @asynccontextmanager

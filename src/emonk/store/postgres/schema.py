@@ -17,7 +17,7 @@ import msgspec
 
 from emonk.errors import InvalidConfig
 from emonk.records import SessionKey
-from emonk.store.postgres_connection import Connection
+from emonk.store.postgres.connection import Connection
 
 LOCK = 0x656D6F6E  # "emon": one migration at a time in a database
 _ESCAPE = "\x10"

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from emonk.errors import EmonkError, InvalidConfig, Unavailable
-from emonk.store.sqlite_schema import migrate, version_of
+from emonk.store.sqlite.schema import migrate, version_of
 
 BUSY_SECONDS = 5.0
 _OLDEST = (3, 37, 0)  # STRICT tables

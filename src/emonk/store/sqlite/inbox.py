@@ -10,7 +10,7 @@ from emonk.records import Lease, Owner, Reply, SessionKey
 from emonk.store.change import LEASE_MICROSECONDS, Row
 from emonk.store.grant import Granted, Next, lapsed, title_of
 from emonk.store.protocol import INBOX_LIMIT, Accepted
-from emonk.store.sqlite_log import SessionRow, append, find, read
+from emonk.store.sqlite.log import SessionRow, append, find, read
 
 _owner_encoder = msgspec.json.Encoder()
 _reply_decoder = msgspec.json.Decoder(Reply)

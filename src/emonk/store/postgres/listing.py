@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 from emonk.records import SessionKey
-from emonk.store.postgres_connection import Connection, Record
-from emonk.store.postgres_schema import digest, key_of, restored, stored
+from emonk.store.postgres.connection import Connection, Record
+from emonk.store.postgres.schema import digest, key_of, restored, stored
 from emonk.store.protocol import SessionInfo
 
 _COLUMNS = """SELECT agent, session_id, created_at, last_active, revision, message_count, participants, title,
