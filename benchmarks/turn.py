@@ -26,7 +26,7 @@ from emonk.events import InboxItem
 from emonk.records import Lease, Owner, SessionKey
 from emonk.store.connect import connect
 from emonk.store.protocol import Accepted, Claimed, Operation
-from emonk.store.sqlite import SqliteStore
+from emonk.store.sqlite.store import SqliteStore
 
 WARM_UP = 300
 TURNS = 60
