@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from emonk.agent import Agent
     from emonk.errors import AgentError, ConfigError, InfraError
     from emonk.observe.trace import get_trace_id, trace_context
-    from emonk.records import Reply, RiskLevel
+    from emonk.records import Reply, RiskLevel, Session
     from emonk.resilience.breaker import CircuitBreaker
     from emonk.resilience.breaker_events import CircuitState
     from emonk.resilience.recovery import execute_with_recovery
@@ -31,6 +31,7 @@ __all__ = [
     "InfraError",
     "Reply",
     "RiskLevel",
+    "Session",
     "Skill",
     "execute_with_recovery",
     "get_trace_id",
@@ -49,6 +50,7 @@ _HOMES = {
     "InfraError": "emonk.errors",
     "Reply": "emonk.records",
     "RiskLevel": "emonk.records",
+    "Session": "emonk.records",
     "Skill": "emonk.skills.skill",
     "execute_with_recovery": "emonk.resilience.recovery",
     "get_trace_id": "emonk.observe.trace",

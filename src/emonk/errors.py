@@ -130,6 +130,12 @@ class StaleSession(InfraError):
     default_code = "stale_session"
 
 
+class Conflict(InfraError):
+    """Somebody else changed it first, or it is there already; nothing of this write was kept."""
+
+    default_code = "conflict"
+
+
 class ConfigError(EmonkError):
     """A human must act; it is never retried."""
 

@@ -13,7 +13,8 @@ from emonk.cli.trouble import UsageError
 
 if TYPE_CHECKING:
     from emonk.events import Logged
-    from emonk.store.protocol import SessionInfo, Store
+    from emonk.records import Session
+    from emonk.store.protocol import Store
 
 T = TypeVar("T")
 TITLE_WIDTH = 48
@@ -67,7 +68,7 @@ def show(session_id: SessionArgument, agent: AgentOption = None, as_json: JsonOp
         return
     from emonk.cli.transcript import transcript  # noqa: PLC0415
 
-    say(f"{info.session.session_id}, {info.session.agent}, revision {info.revision}")
+    say(f"{info.session_id}, {info.agent}, revision {info.revision}")
     for line in transcript(events, sys.stdout, full=True):
         say(line)
 
@@ -123,12 +124,12 @@ def _ask(place: _Place, query: "Callable[[Store], Coroutine[Any, Any, T]]") -> T
     return asyncio.run(ask())
 
 
-def _load(session_id: str, agent: str | None) -> "tuple[SessionInfo, list[Logged]]":
+def _load(session_id: str, agent: str | None) -> "tuple[Session, list[Logged]]":
     place = _place(agent)
 
-    async def query(store: "Store") -> "tuple[list[SessionInfo], list[Logged]]":
+    async def query(store: "Store") -> "tuple[list[Session], list[Logged]]":
         found = await _find(store, session_id, place.agent)
-        return found, await store.read(found[0].session) if len(found) == 1 else []
+        return found, await store.read(found[0].key) if len(found) == 1 else []
 
     found, events = _ask(place, query) or ([], [])
     if not found and agent is not None:
@@ -137,12 +138,12 @@ def _load(session_id: str, agent: str | None) -> "tuple[SessionInfo, list[Logged
         hint = "see emonk sessions list; --agent PATH looks in the store of an agent.yaml"
         raise UsageError(f"there is no session {session_id!r}", hint)
     if len(found) > 1:
-        names = ", ".join(info.session.agent for info in found)
+        names = ", ".join(info.agent for info in found)
         raise UsageError(f"several agents have a session {session_id!r}", f"add --agent with one of {names}")
     return found[0], events
 
 
-async def _find(store: "Store", session_id: str, agent: str | None) -> "list[SessionInfo]":
+async def _find(store: "Store", session_id: str, agent: str | None) -> "list[Session]":
     if agent is None:
         return await store.sessions(session_id=session_id)
     from emonk.records import SessionKey  # noqa: PLC0415
@@ -151,12 +152,12 @@ async def _find(store: "Store", session_id: str, agent: str | None) -> "list[Ses
     return [] if info is None else [info]
 
 
-def _table(found: "list[SessionInfo]") -> list[str]:
+def _table(found: "list[Session]") -> list[str]:
     from emonk.cli.transcript import when  # noqa: PLC0415
 
     rows = [("SESSION", "AGENT", "LAST ACTIVE", "MESSAGES", "TITLE")]
     for info in found:
-        key = info.session
+        key = info.key
         title = one_line(info.title, TITLE_WIDTH)
         rows.append(
             (one_line(key.session_id), one_line(key.agent), when(info.last_active), str(info.message_count), title)

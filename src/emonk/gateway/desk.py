@@ -10,8 +10,7 @@ from emonk.agent import Agent
 from emonk.clock import Clock
 from emonk.gateway.problems import ProblemError
 from emonk.gateway.running import RunningTurns
-from emonk.records import SessionKey
-from emonk.store.protocol import SessionInfo
+from emonk.records import Session, SessionKey
 
 ID_LIMIT = 200
 
@@ -40,7 +39,7 @@ class Desk(msgspec.Struct, frozen=True):
             raise ProblemError(404, "unknown_agent", f"there is no agent {name!r}", hint)
         return self.agents[name]
 
-    async def session(self, request: Request) -> tuple[Agent, SessionInfo]:
+    async def session(self, request: Request) -> tuple[Agent, Session]:
         """The session that the path names, of the agent that `?agent=` names or of whichever has it.
 
         Raises:

@@ -10,7 +10,7 @@ from emonk.agent import Agent
 from emonk.gateway.desk import desk_of
 from emonk.gateway.problems import ProblemError, json_response
 from emonk.gateway.wire import event_json, session_json
-from emonk.store.protocol import SessionInfo
+from emonk.records import Session
 
 LISTED = 50
 EXAMPLES = 6
@@ -28,7 +28,7 @@ async def sessions(request: Request) -> Response:
     desk = desk_of(request)
     name = request.query_params.get("agent")
     chosen = desk.agents.values() if name is None else [desk.agent(name)]
-    found: list[SessionInfo] = []
+    found: list[Session] = []
     for agent in chosen:
         found += await agent.store.sessions(agent=agent.name, limit=LISTED)
     found.sort(key=lambda info: info.last_active, reverse=True)
@@ -38,16 +38,16 @@ async def sessions(request: Request) -> Response:
 async def session(request: Request) -> Response:
     """One session with its events, those after revision `?after=` if that is given."""
     agent, info = await desk_of(request).session(request)
-    events = await agent.store.read(info.session, after=_after(request))
+    events = await agent.store.read(info.key, after=_after(request))
     revision = events[-1].revision if events else info.revision
-    about = {"session_id": info.session.session_id, "agent": agent.name, "revision": revision}
+    about = {"session_id": info.session_id, "agent": agent.name, "revision": revision}
     return json_response({**about, "events": [event_json(logged) for logged in events]})
 
 
 async def cancel(request: Request) -> Response:
     """End the session's running turn; `cancelled` is false when none runs here."""
     agent, info = await desk_of(request).session(request)
-    return json_response({"cancelled": await agent.cancel(info.session.session_id)})
+    return json_response({"cancelled": await agent.cancel(info.session_id)})
 
 
 def _after(request: Request) -> int:

@@ -8,7 +8,7 @@ import msgspec
 
 from emonk.events import Event, Logged, ModelSaid, Opaque, UserSaid
 from emonk.messages import ToolCall, UserMessage
-from emonk.records import Reply
+from emonk.records import Reply, Session
 from emonk.runtime.progress import (
     MessageAccepted,
     ModelRetry,
@@ -19,7 +19,6 @@ from emonk.runtime.progress import (
     TurnEvent,
     TurnReplied,
 )
-from emonk.store.protocol import SessionInfo
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
@@ -48,11 +47,9 @@ def event_json(logged: Logged) -> dict[str, Any]:
     return place | _fields(logged.event) | _convenience(logged.event)
 
 
-def session_json(info: SessionInfo) -> dict[str, Any]:
+def session_json(info: Session) -> dict[str, Any]:
     """A session in a listing; times are UTC microseconds."""
-    fields = msgspec.structs.asdict(info)
-    key = fields.pop("session")
-    return {"session_id": key.session_id, "agent": key.agent, **fields}
+    return msgspec.structs.asdict(info)
 
 
 def turn_event_json(event: TurnEvent) -> tuple[str, Mapping[str, Any]]:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from emonk.errors import (
     AgentError,
     CircuitOpen,
+    Conflict,
     ConfigError,
     EmonkError,
     InfraError,
@@ -57,7 +58,7 @@ def retryable(error: BaseException) -> bool:
     lost session), not after output began (`final`), and never a cancellation.
     """
     match error:
-        case QuotaExhausted() | CircuitOpen() | StaleSession():
+        case QuotaExhausted() | CircuitOpen() | StaleSession() | Conflict():
             return False
         case InfraError():
             return not error.final and error.code != SHED
@@ -81,7 +82,7 @@ def verdict(error: BaseException | None) -> Verdict:
             return Verdict.COOL_DOWN
         case OutcomeUnknown():
             return Verdict.FAILURE  # the other side fell silent after it may have acted
-        case AgentError() | ConfigError() | CircuitOpen() | StaleSession():
+        case AgentError() | ConfigError() | CircuitOpen() | StaleSession() | Conflict():
             return Verdict.IGNORED
         case InfraError():
             return Verdict.IGNORED if error.code == SHED else Verdict.FAILURE

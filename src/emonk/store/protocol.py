@@ -5,16 +5,20 @@ above this room knows which one it is.
 """
 
 from asyncio import Future
-from collections.abc import Sequence
-from typing import Literal, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 from emonk.events import Event, InboxItem, Logged
-from emonk.records import Lease, Owner, Reply, SessionKey
+from emonk.records import Lease, Owner, Reply, Session, SessionKey, UsageRow
+from emonk.store.memory_protocol import MemoryStore
+from emonk.store.record_protocol import Put, RecordStore
+from emonk.store.usage_protocol import UsageStore
 
 LEASE_SECONDS = 30.0
 INBOX_LIMIT = 16
+TITLE_LENGTH = 80
 
 
 class Append(msgspec.Struct, frozen=True):
@@ -24,16 +28,27 @@ class Append(msgspec.Struct, frozen=True):
 
 
 class Finish(msgspec.Struct, frozen=True):
-    """Close the inbox item that opened the turn with its reply. Needs the fence."""
+    """Close the inbox item that opened the turn with its reply. Needs the fence.
+
+    `token_count` is the estimated size of the context that the next turn starts from; None leaves it as it is.
+    """
 
     reply: Reply
+    token_count: int | None = None
+
+
+class Bill(msgspec.Struct, frozen=True):
+    """Write usage rows with the same transaction; see `UsageStore.bill`."""
+
+    rows: tuple[UsageRow, ...]
 
 
 class Release(msgspec.Struct, frozen=True):
     """Give the lease back. Needs the fence, and must be the last operation."""
 
 
-Operation = Append | Finish | Release
+Operation = Append | Put | Bill | Finish | Release
+"""A `Put` in a commit belongs to the session that is committed, whatever its own `session` says."""
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -62,19 +77,7 @@ class Accepted(msgspec.Struct, frozen=True):
     claimed: Claimed | None = None
 
 
-class SessionInfo(msgspec.Struct, frozen=True):
-    """A session in a listing. Times are UTC microseconds; `title` is the start of its first message."""
-
-    session: SessionKey
-    created_at: int
-    last_active: int
-    revision: int
-    message_count: int
-    participants: tuple[str, ...]
-    title: str = ""
-
-
-class Store(Protocol):
+class SessionStore(Protocol):
     """Sessions, their logs and inboxes, and who may write to them.
 
     Every method raises `InfraError` when the database cannot serve and `ConfigError` when it cannot be used at all.
@@ -102,6 +105,7 @@ class Store(Protocol):
 
         Raises:
             StaleSession: the fence is not the newest one, or the log is not at `expected_revision`.
+            Conflict: a `Put` names a version that is not the present one.
         """
         ...
 
@@ -125,7 +129,7 @@ class Store(Protocol):
         """The log in order, from the revision after `after`."""
         ...
 
-    async def session(self, session: SessionKey) -> SessionInfo | None:
+    async def session(self, session: SessionKey) -> Session | None:
         """One session, or None."""
         ...
 
@@ -137,12 +141,59 @@ class Store(Protocol):
         session_id: str | None = None,
         limit: int = 50,
         before: int | None = None,
-    ) -> list[SessionInfo]:
+    ) -> list[Session]:
         """Sessions, last active first; `before`, the `last_active` of the last one seen, pages on.
 
         A page holds more than `limit` when sessions were active in the very same microsecond, so that none is skipped.
         """
         ...
+
+    async def create(
+        self, session: SessionKey, *, user_id: str, title: str = "", metadata: Mapping[str, Any] | None = None
+    ) -> Session:
+        """Begin a session before its first message.
+
+        Raises:
+            Conflict: it is there already.
+            InvalidConfig: the metadata is no JSON, or longer than `METADATA_BYTES`.
+        """
+        ...
+
+    async def describe(
+        self, session: SessionKey, *, title: str | None = None, metadata: Mapping[str, Any] | None = None
+    ) -> Session | None:
+        """Change the title or the metadata, whichever is given; None for an unknown session.
+
+        It needs no lease, and does not count as activity. A title is cut to `TITLE_LENGTH`, on one line.
+
+        Raises:
+            InvalidConfig: the metadata is no JSON, or longer than `METADATA_BYTES`.
+        """
+        ...
+
+    async def delete(self, session: SessionKey, *, idle_since: int | None = None) -> bool:
+        """Remove a session, its log, its inbox and its records; False when there is none.
+
+        With `idle_since` only if it was not active after that time and nothing waits in its inbox; False otherwise.
+        Usage rows stay. A session that begins anew under the same key grants higher fences than this one did.
+
+        Raises:
+            Unavailable: code `session_busy`: a live owner holds its lease.
+        """
+        ...
+
+    async def restore(self, session: Session, events: Sequence[Logged]) -> None:
+        """Write an exported session with its whole log as it was, in one transaction; it has no open turn.
+
+        Raises:
+            Conflict: a session of that key is there already.
+            ValueError: the revisions of the events are not 1, 2, 3, ... up to the session's.
+        """
+        ...
+
+
+class Store(SessionStore, RecordStore, UsageStore, MemoryStore, Protocol):
+    """All that emonk keeps, in one database."""
 
     async def aclose(self) -> None:
         """Finish what was handed over and let go of the database."""

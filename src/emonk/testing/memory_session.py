@@ -6,9 +6,9 @@ from emonk.clock import MICROSECONDS
 from emonk.errors import StaleSession
 from emonk.events import Event, InboxItem, Logged, Summarised, UserSaid, decode, encode
 from emonk.messages import Text
-from emonk.records import Lease, Owner, Reply, SessionKey
+from emonk.records import Lease, Owner, Reply, Session, SessionKey
 from emonk.store.owners import is_dead
-from emonk.store.protocol import LEASE_SECONDS, Append, Claimed, Finish, Operation, Release, SessionInfo
+from emonk.store.protocol import LEASE_SECONDS, Append, Claimed, Finish, Operation, Release
 
 _LEASE = int(LEASE_SECONDS * MICROSECONDS)
 _TITLE_LENGTH = 80
@@ -24,7 +24,7 @@ class Item:
         self.reply: Reply | None = None
 
 
-class Session:
+class MemorySession:
     """A session as `Store` describes it. Times are UTC microseconds."""
 
     def __init__(self, key: SessionKey, number: int, now: int) -> None:
@@ -117,17 +117,21 @@ class Session:
         """A turn could be claimed."""
         return self.next is not None and self._lapsed(now)
 
-    def info(self) -> SessionInfo:
+    def info(self) -> Session:
         """As it stands in a listing."""
         begun = sum(item.revision is not None for item in self.items.values())
-        return SessionInfo(
-            self.key,
-            self.created_at,
-            self.last_active,
-            len(self.log),
-            begun,
-            tuple(self.participants),
-            self._title,
+        participants = tuple(self.participants)
+        return Session(
+            agent=self.key.agent,
+            session_id=self.key.session_id,
+            user_id=participants[0] if participants else "",
+            participants=participants,
+            created_at=self.created_at,
+            last_active=self.last_active,
+            revision=len(self.log),
+            message_count=begun,
+            title=self._title,
+            context_compressed=self._cutoff > 0,
         )
 
     @property

@@ -10,9 +10,9 @@ from typing import TypeVar
 from emonk.clock import Clock, timestamp
 from emonk.errors import EmonkError, StaleSession, Unavailable
 from emonk.events import InboxItem, Logged
-from emonk.records import Lease, Owner, Reply, SessionKey
-from emonk.store.protocol import INBOX_LIMIT, Accepted, Claimed, Operation, SessionInfo
-from emonk.testing.memory_session import Item, Session
+from emonk.records import Lease, Owner, Reply, Session, SessionKey
+from emonk.store.protocol import INBOX_LIMIT, Accepted, Claimed, Operation
+from emonk.testing.memory_session import Item, MemorySession
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ class MemoryDatabase:
         """
         self.clock = clock
         self.latency = latency
-        self.sessions: dict[SessionKey, Session] = {}
+        self.sessions: dict[SessionKey, MemorySession] = {}
         self._accepted = 0
 
     def open(self) -> "MemoryStore":
@@ -45,7 +45,7 @@ class MemoryDatabase:
         """Put a message that is not there yet into its inbox; None when that is full."""
         session = self.sessions.get(item.session)
         if session is None:
-            session = self.sessions[item.session] = Session(item.session, len(self.sessions), now)
+            session = self.sessions[item.session] = MemorySession(item.session, len(self.sessions), now)
         if session.waiting >= INBOX_LIMIT:
             return None
         self._accepted += 1
@@ -111,7 +111,7 @@ class MemoryStore:
         log = found.log[after:] if found else []
         return await self._answer(log if limit is None else log[:limit])
 
-    async def session(self, session: SessionKey) -> SessionInfo | None:
+    async def session(self, session: SessionKey) -> Session | None:
         self._now()
         found = self._database.sessions.get(session)
         return await self._answer(found.info() if found else None)
@@ -124,7 +124,7 @@ class MemoryStore:
         session_id: str | None = None,
         limit: int = 50,
         before: int | None = None,
-    ) -> list[SessionInfo]:
+    ) -> list[Session]:
         self._now()
         found = [
             one
@@ -148,7 +148,7 @@ class MemoryStore:
             raise Unavailable("The store is closed", code="store_closed")
         return timestamp(self._database.clock)
 
-    def _held(self, lease: Lease) -> Session:
+    def _held(self, lease: Lease) -> MemorySession:
         session = self._database.sessions.get(lease.session)
         if session is None:
             raise StaleSession(f"Session {lease.session.session_id} is not held any more")

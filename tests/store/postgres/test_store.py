@@ -168,7 +168,7 @@ def test_ids_of_any_kind_are_kept(database: str) -> None:
             assert again.item == claimed.item
             info = await store.session(key)
             assert info is not None
-            assert (info.session, info.participants) == (key, (odd,))
+            assert (info.key, info.participants) == (key, (odd,))
             assert await store.sessions(user_id=odd, agent=odd, session_id=odd) == [info]
         await store.aclose()
 

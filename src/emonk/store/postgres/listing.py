@@ -2,13 +2,12 @@
 
 from typing import NamedTuple
 
-from emonk.records import SessionKey
+from emonk.records import Session, SessionKey
 from emonk.store.postgres.connection import Connection, Record
 from emonk.store.postgres.schema import digest, key_of, restored, stored
-from emonk.store.protocol import SessionInfo
 
 _COLUMNS = """SELECT agent, session_id, created_at, last_active, revision, message_count, participants, title,
-    number FROM emonk.sessions"""
+    cutoff, number FROM emonk.sessions"""
 _ONE = f"{_COLUMNS} WHERE key = $1"
 # The next page begins before the last one's time, so sessions of the very same microsecond stay together.
 _PAGE = f"""{_COLUMNS} WHERE ($1::bigint IS NULL OR last_active < $1) AND ($2::text IS NULL OR agent = $2)
@@ -26,13 +25,13 @@ class Wanted(NamedTuple):
     session_id: str | None
 
 
-async def session(connection: Connection, key: SessionKey) -> SessionInfo | None:
+async def session(connection: Connection, key: SessionKey) -> Session | None:
     """One session, or None."""
     row = await connection.fetchrow(_ONE, key_of(key))
     return None if row is None else _info(row)
 
 
-async def sessions(connection: Connection, wanted: Wanted, limit: int, before: int | None) -> list[SessionInfo]:
+async def sessions(connection: Connection, wanted: Wanted, limit: int, before: int | None) -> list[Session]:
     """A page of sessions; see `Store.sessions`."""
     agent, session_id = (None if text is None else stored(text) for text in (wanted.agent, wanted.session_id))
     user_key = None if wanted.user_id is None else digest(wanted.user_id)
@@ -40,14 +39,17 @@ async def sessions(connection: Connection, wanted: Wanted, limit: int, before: i
     return [_info(row) for row in rows]
 
 
-def _info(row: Record) -> SessionInfo:
-    key = SessionKey(restored(row["agent"]), restored(row["session_id"]))
-    return SessionInfo(
-        key,
-        row["created_at"],
-        row["last_active"],
-        row["revision"],
-        row["message_count"],
-        tuple(restored(user) for user in row["participants"]),
-        restored(row["title"]),
+def _info(row: Record) -> Session:
+    participants = tuple(restored(user) for user in row["participants"])
+    return Session(
+        agent=restored(row["agent"]),
+        session_id=restored(row["session_id"]),
+        user_id=participants[0] if participants else "",
+        participants=participants,
+        created_at=row["created_at"],
+        last_active=row["last_active"],
+        revision=row["revision"],
+        message_count=row["message_count"],
+        title=restored(row["title"]),
+        context_compressed=row["cutoff"] > 0,
     )

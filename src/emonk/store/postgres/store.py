@@ -7,14 +7,14 @@ from typing import TypeVar
 
 from emonk.errors import InvalidConfig, Unavailable
 from emonk.events import InboxItem, Logged, encode
-from emonk.records import Lease, Owner, Reply, SessionKey
+from emonk.records import Lease, Owner, Reply, Session, SessionKey
 from emonk.store.change import change, decoded
 from emonk.store.grant import Granted
 from emonk.store.postgres import inbox, listing, log
 from emonk.store.postgres.connection import Connection
 from emonk.store.postgres.database import PostgresDatabase, Work
 from emonk.store.postgres.inbox import Asking
-from emonk.store.protocol import Accepted, Claimed, Operation, SessionInfo
+from emonk.store.protocol import Accepted, Claimed, Operation
 
 T = TypeVar("T")
 Closing = Callable[[], bool]
@@ -75,7 +75,7 @@ class PostgresStore:
         rows = await self._read(lambda connection: log.read_session(connection, session, after, limit))
         return decoded(session, rows)
 
-    async def session(self, session: SessionKey) -> SessionInfo | None:
+    async def session(self, session: SessionKey) -> Session | None:
         return await self._read(lambda connection: listing.session(connection, session))
 
     async def sessions(
@@ -86,7 +86,7 @@ class PostgresStore:
         session_id: str | None = None,
         limit: int = 50,
         before: int | None = None,
-    ) -> list[SessionInfo]:
+    ) -> list[Session]:
         wanted = listing.Wanted(agent, user_id, session_id)
         return await self._read(lambda connection: listing.sessions(connection, wanted, limit, before))
 

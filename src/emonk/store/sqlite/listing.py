@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from emonk.records import SessionKey
-from emonk.store.protocol import SessionInfo
+from emonk.records import Session, SessionKey
 
 _users = msgspec.json.Decoder(tuple[str, ...])
-_COLUMNS = """SELECT agent, session_id, created_at, last_active, revision, message_count, participants, title
+_COLUMNS = """SELECT agent, session_id, created_at, last_active, revision, message_count, participants, title,
+    cutoff
     FROM sessions"""
 _ONE = f"{_COLUMNS} WHERE agent = ? AND session_id = ?"
 _FILTERED = f"""{_COLUMNS} WHERE last_active < ifnull(?1, 9223372036854775807) AND (?2 IS NULL OR agent = ?2)
@@ -19,7 +19,7 @@ _ORDERED = "ORDER BY last_active DESC, number DESC"
 _PAGE = f"{_FILTERED} {_ORDERED}"
 _PAGE_OF_USER = f"{_FILTERED} AND number IN (SELECT session FROM participants WHERE user_id = ?4) {_ORDERED}"  # noqa: S608 - joins constants
 
-_Row = tuple[str, str, int, int, int, int, str, str]
+_Row = tuple[str, str, int, int, int, int, str, str, int]
 
 
 class Wanted(NamedTuple):
@@ -30,13 +30,13 @@ class Wanted(NamedTuple):
     session_id: str | None
 
 
-def session(connection: sqlite3.Connection, key: SessionKey) -> SessionInfo | None:
+def session(connection: sqlite3.Connection, key: SessionKey) -> Session | None:
     """One session, or None."""
     row = connection.execute(_ONE, (key.agent, key.session_id)).fetchone()
     return None if row is None else _info(row)
 
 
-def sessions(connection: sqlite3.Connection, wanted: Wanted, limit: int, before: int | None) -> list[SessionInfo]:
+def sessions(connection: sqlite3.Connection, wanted: Wanted, limit: int, before: int | None) -> list[Session]:
     """A page of sessions; see `Store.sessions`."""
     values = (before, wanted.agent, wanted.session_id)
     if wanted.user_id is None:
@@ -44,9 +44,9 @@ def sessions(connection: sqlite3.Connection, wanted: Wanted, limit: int, before:
     return _page(connection.execute(_PAGE_OF_USER, (*values, wanted.user_id)), limit)
 
 
-def _page(rows: Iterable[_Row], limit: int) -> list[SessionInfo]:
+def _page(rows: Iterable[_Row], limit: int) -> list[Session]:
     """The next page begins before the last one's time, so sessions of the very same microsecond stay together."""
-    page: list[SessionInfo] = []
+    page: list[Session] = []
     for row in rows:
         info = _info(row)
         if len(page) >= limit and (not page or info.last_active != page[-1].last_active):
@@ -55,7 +55,18 @@ def _page(rows: Iterable[_Row], limit: int) -> list[SessionInfo]:
     return page
 
 
-def _info(row: _Row) -> SessionInfo:
-    agent, session_id, created_at, last_active, revision, message_count, users, title = row
-    key = SessionKey(agent, session_id)
-    return SessionInfo(key, created_at, last_active, revision, message_count, _users.decode(users), title)
+def _info(row: _Row) -> Session:
+    agent, session_id, created_at, last_active, revision, message_count, users, title, cutoff = row
+    participants = _users.decode(users)
+    return Session(
+        agent=agent,
+        session_id=session_id,
+        user_id=participants[0] if participants else "",
+        participants=participants,
+        created_at=created_at,
+        last_active=last_active,
+        revision=revision,
+        message_count=message_count,
+        title=title,
+        context_compressed=cutoff > 0,
+    )

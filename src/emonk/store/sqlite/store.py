@@ -9,10 +9,10 @@ from typing import TypeVar
 from emonk.clock import Clock, timestamp
 from emonk.errors import EmonkError, InvalidConfig, Unavailable
 from emonk.events import InboxItem, Logged, encode
-from emonk.records import Lease, Owner, Reply, SessionKey
+from emonk.records import Lease, Owner, Reply, Session, SessionKey
 from emonk.store.change import change, decoded
 from emonk.store.grant import Granted
-from emonk.store.protocol import Accepted, Claimed, Operation, SessionInfo
+from emonk.store.protocol import Accepted, Claimed, Operation
 from emonk.store.sqlite import inbox, listing, log
 from emonk.store.sqlite.file import BUSY_SECONDS, explain, identity, open_reader, open_writer, write_something
 from emonk.store.sqlite.writer import TransactionThread, Work
@@ -147,7 +147,7 @@ class SqliteStore:
 
         return await self._read(work)
 
-    async def session(self, session: SessionKey) -> SessionInfo | None:
+    async def session(self, session: SessionKey) -> Session | None:
         return await self._read(lambda connection: listing.session(connection, session))
 
     async def sessions(
@@ -158,7 +158,7 @@ class SqliteStore:
         session_id: str | None = None,
         limit: int = 50,
         before: int | None = None,
-    ) -> list[SessionInfo]:
+    ) -> list[Session]:
         wanted = listing.Wanted(agent, user_id, session_id)
         return await self._read(lambda connection: listing.sessions(connection, wanted, limit, before))
 

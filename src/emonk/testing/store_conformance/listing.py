@@ -2,8 +2,8 @@
 
 # ruff: noqa: D103 - a check says in its name what it checks
 
-from emonk.records import SessionKey
-from emonk.store.protocol import SessionInfo, Store
+from emonk.records import Session, SessionKey
+from emonk.store.protocol import Store
 from emonk.testing.store_conformance.rig import (
     OTHER,
     SESSION,
@@ -27,7 +27,7 @@ async def session_tells_what_happened_in_it(rig: Rig) -> None:
     await rig.clock.advance(5)
     await finish(store, await accept_and_claim(store, message("And Rome?", user_id="bob"), owner))
     info = present(await store.session(SESSION), "session")
-    equal((info.session, info.created_at, info.last_active), (SESSION, start, start + 5_000_000), "key and times")
+    equal((info.key, info.created_at, info.last_active), (SESSION, start, start + 5_000_000), "key and times")
     equal((info.revision, info.message_count, info.title), (3, 2, "Weather in Paris?"), "counts and title")
     equal(sorted(info.participants), ["ada", "bob"], "participants")
 
@@ -73,8 +73,8 @@ async def pages_show_every_session_once(rig: Rig) -> None:
         equal(await _paged(store, user_id), whole, "the same in pages, although some were active at the same time")
 
 
-async def _paged(store: Store, user_id: str | None) -> list[SessionInfo]:
-    seen: list[SessionInfo] = []
+async def _paged(store: Store, user_id: str | None) -> list[Session]:
+    seen: list[Session] = []
     page = await store.sessions(agent="clerk", user_id=user_id, limit=4)
     while page:
         seen += page
@@ -82,8 +82,8 @@ async def _paged(store: Store, user_id: str | None) -> list[SessionInfo]:
     return seen
 
 
-def _keys(sessions: list[SessionInfo]) -> list[SessionKey]:
-    return [info.session for info in sessions]
+def _keys(sessions: list[Session]) -> list[SessionKey]:
+    return [info.key for info in sessions]
 
 
 CHECKS: tuple[Check, ...] = (
