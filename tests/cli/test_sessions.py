@@ -54,7 +54,16 @@ def test_show_tells_what_emonk_said_in_place_of_a_model(tmp_path: Path) -> None:
     assert "No language model can be reached" in piped
     assert "- **greet**: Greet somebody." in piped
     assert "\u2022 \x1b[1mgreet\x1b[22m: Greet somebody." in terminal.seen
-    assert "[failed: unavailable]" in terminal.seen
+    assert "[failed: unavailable;" in terminal.seen
+
+
+def test_a_long_session_is_shown_in_parts(agent: Path) -> None:
+    part = emonk("sessions", "show", "s1", "--after", 1, "--limit", 2).stdout
+    assert "greet(who=" in part
+    assert ", revision 1\n" not in part
+    assert part.endswith("[go on with --after 3]\n")
+    events = json.loads(emonk("sessions", "show", "s1", "--json", "--after", 1, "--limit", 2).stdout)["events"]
+    assert [event["revision"] for event in events] == [2, 3]
 
 
 def test_export_is_one_event_a_line(agent: Path, tmp_path: Path) -> None:
@@ -73,6 +82,11 @@ def test_export_is_one_event_a_line(agent: Path, tmp_path: Path) -> None:
 def test_an_unknown_session_is_code_2(agent: Path) -> None:
     for command in ("show", "export"):
         assert "there is no session 's2'" in refused("sessions", command, "s2")
+        assert len(refused("sessions", command, "x" * 10_000)) < 300
+        for name in ("a/b", "it's", 'a"b', "\U0001f412"):
+            assert "there is no session" in refused("sessions", command, name)
+        for name in ("a\x1b[2Jb", "a\nb", "a\udcffb"):
+            assert "is no session's name" in refused("sessions", command, name)
 
 
 def test_an_id_that_two_agents_have_needs_the_agent(agent: Path, tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def result_line(result: ToolResult, seconds: float) -> str:
     """How a tool call ended, in one line."""
     if result.error:
         return one_line(f"\u2717 {result.name}: {result.error}: {result.content}", WIDTH)
-    return f"\u2713 {result.name} in {seconds:.1f} s"
+    return one_line(f"\u2713 {result.name} in {seconds:.1f} s", WIDTH)
 
 
 def _value(value: object) -> str:

@@ -1,13 +1,12 @@
 """`emonk sessions`: what was said, to read and to take away."""
 
 import sys
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emonk.cli.tenants import SHIPPED, agent_file
+from emonk.cli.session_place import AgentOption, JsonOption, SessionArgument, ask, place_of, with_session
 from emonk.cli.terminal import one_line, say
 from emonk.cli.trouble import UsageError
 
@@ -16,24 +15,9 @@ if TYPE_CHECKING:
     from emonk.records import Session
     from emonk.store.protocol import Store
 
-T = TypeVar("T")
 TITLE_WIDTH = 48
 
 app = typer.Typer(help="List, show and export sessions.", add_completion=False, rich_markup_mode=None)
-
-AgentOption = Annotated[
-    str | None,
-    typer.Option("--agent", help="Only sessions of this agent: its name, or the path of its agent.yaml or folder."),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-SessionArgument = Annotated[str, typer.Argument(metavar="ID", help="As `emonk sessions list` shows it.")]
-
-
-class _Place(NamedTuple):
-    """Where to look: a store, and in it the sessions of one agent or of all."""
-
-    url: str
-    agent: str | None
 
 
 @app.command("list")
@@ -43,8 +27,8 @@ def list_sessions(
     as_json: JsonOption = False,
 ) -> None:
     """List sessions, last active first."""
-    place = _place(agent)
-    found = _ask(place, lambda store: store.sessions(agent=place.agent, limit=limit)) or []
+    place = place_of(agent)
+    found = ask(place, lambda store: store.sessions(agent=place.agent, limit=limit)) or []
     if as_json:
         from emonk.gateway.wire import encode, session_json  # noqa: PLC0415
 
@@ -57,20 +41,37 @@ def list_sessions(
 
 
 @app.command("show")
-def show(session_id: SessionArgument, agent: AgentOption = None, as_json: JsonOption = False) -> None:
-    """Show a conversation, with what the tools did."""
-    info, events = _load(session_id, agent)
+def show(
+    session_id: SessionArgument,
+    agent: AgentOption = None,
+    after: Annotated[int, typer.Option("--after", metavar="REVISION", help="Only what came after it.", min=0)] = 0,
+    limit: Annotated[int | None, typer.Option("--limit", help="At most so many events.", min=1)] = None,
+    *,
+    full: Annotated[
+        bool, typer.Option("--full", help="Whole arguments and results, thoughts, and unknown events.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a conversation: what was said, what the tools did, where the context was cut, what each step cost."""
+
+    async def query(store: "Store", info: "Session") -> "tuple[Session, list[Logged]]":
+        return info, await store.read(info.key, after=after, limit=limit)
+
+    info, events = with_session(session_id, agent, query)
     if as_json:
         from emonk.gateway.wire import encode, event_json, session_json  # noqa: PLC0415
 
         whole = {**session_json(info), "events": [event_json(logged) for logged in events]}
         say(encode(whole).decode())
         return
-    from emonk.cli.transcript import transcript  # noqa: PLC0415
+    from emonk.cli.conversation import Conversation  # noqa: PLC0415
 
-    say(f"{info.session_id}, {info.agent}, revision {info.revision}")
-    for line in transcript(events, sys.stdout, full=True):
-        say(line)
+    conversation = Conversation(events, sys.stdout, full=full)
+    for part in (conversation.head(info), conversation.lines(), conversation.foot()):
+        for line in part:
+            say(line)
+    if limit is not None and events and events[-1].revision < info.revision:
+        say(f"\n[go on with --after {events[-1].revision}]")
 
 
 @app.command("export")
@@ -82,7 +83,7 @@ def export(
     """Print a session as JSON lines: one event each, with its revision, time (UTC microseconds) and kind."""
     from emonk.gateway.wire import encode, event_json  # noqa: PLC0415
 
-    _, events = _load(session_id, agent)
+    events = with_session(session_id, agent, lambda store, info: store.read(info.key))
     lines = b"".join(encode(event_json(logged)) + b"\n" for logged in events)
     if output is None:
         sys.stdout.write(lines.decode())
@@ -93,67 +94,8 @@ def export(
         raise UsageError(f"cannot write {output}: {error.strerror}") from error
 
 
-def _place(agent: str | None) -> _Place:
-    """An agent of a file may keep its sessions in a store of its own."""
-    from emonk.store.connect import default_url  # noqa: PLC0415  help is shown without it
-
-    path = None if agent is None or agent in SHIPPED else agent_file(agent)
-    if path is None:
-        return _Place(default_url(), agent)
-    from emonk.agent.file import read_agent_file  # noqa: PLC0415  names need no reader of files
-
-    section = read_agent_file(path)
-    return _Place(section.store or default_url(), section.name)
-
-
-def _ask(place: _Place, query: "Callable[[Store], Coroutine[Any, Any, T]]") -> T | None:
-    """What the store answers; None when nothing was ever stored, so that reading makes no files."""
-    import asyncio  # noqa: PLC0415 - help is shown without it
-
-    from emonk.store.connect import connect, sqlite_path  # noqa: PLC0415
-
-    async def ask() -> T | None:
-        if place.url.startswith("sqlite:") and not sqlite_path(place.url).exists():
-            return None
-        store = await connect(place.url)
-        try:
-            return await query(store)
-        finally:
-            await store.aclose()
-
-    return asyncio.run(ask())
-
-
-def _load(session_id: str, agent: str | None) -> "tuple[Session, list[Logged]]":
-    place = _place(agent)
-
-    async def query(store: "Store") -> "tuple[list[Session], list[Logged]]":
-        found = await _find(store, session_id, place.agent)
-        return found, await store.read(found[0].key) if len(found) == 1 else []
-
-    found, events = _ask(place, query) or ([], [])
-    if not found and agent is not None:
-        raise UsageError(f"{place.agent} has no session {session_id!r}", f"see emonk sessions list --agent {agent}")
-    if not found:
-        hint = "see emonk sessions list; --agent PATH looks in the store of an agent.yaml"
-        raise UsageError(f"there is no session {session_id!r}", hint)
-    if len(found) > 1:
-        names = ", ".join(info.agent for info in found)
-        raise UsageError(f"several agents have a session {session_id!r}", f"add --agent with one of {names}")
-    return found[0], events
-
-
-async def _find(store: "Store", session_id: str, agent: str | None) -> "list[Session]":
-    if agent is None:
-        return await store.sessions(session_id=session_id)
-    from emonk.records import SessionKey  # noqa: PLC0415
-
-    info = await store.session(SessionKey(agent, session_id))
-    return [] if info is None else [info]
-
-
 def _table(found: "list[Session]") -> list[str]:
-    from emonk.cli.transcript import when  # noqa: PLC0415
+    from emonk.cli.amounts import when  # noqa: PLC0415
 
     rows = [("SESSION", "AGENT", "LAST ACTIVE", "MESSAGES", "TITLE")]
     for info in found:

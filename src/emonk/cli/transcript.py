@@ -1,13 +1,12 @@
-"""A session's events as a conversation for a reader."""
+"""The last of what was said in a session, for whoever takes it up again."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from typing import TextIO
 
+from emonk.cli.amounts import when
 from emonk.cli.markdown import rendered
 from emonk.cli.progress import call_line, result_line
 from emonk.cli.terminal import bold, dim, visible
-from emonk.clock import MICROSECONDS
 from emonk.events import (
     Interrupted,
     Logged,
@@ -23,24 +22,16 @@ from emonk.events import (
 from emonk.messages import UserMessage
 
 
-def transcript(
-    events: Sequence[Logged], stream: TextIO, *, last: int | None = None, full: bool = False
-) -> Iterator[str]:
-    """Lines for a terminal: what was said, which tools ran, how turns ended.
+def transcript(events: Sequence[Logged], stream: TextIO, *, last: int | None = None) -> Iterator[str]:
+    """Lines for a terminal: what was said, which tools ran, how turns ended. `Conversation` shows more.
 
     Args:
         events: the log, in order.
         stream: where the lines will go, which decides about colours.
         last: only so many of the last messages of user and model, with what belongs to them.
-        full: show the results of tools, too.
     """
     for logged in _tail(events, last):
-        yield from _lines(logged, stream, full=full)
-
-
-def when(microseconds: int) -> str:
-    """A time as a reader here would say it."""
-    return datetime.fromtimestamp(microseconds / MICROSECONDS, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+        yield from _lines(logged, stream)
 
 
 def _tail(events: Sequence[Logged], last: int | None) -> Sequence[Logged]:
@@ -50,7 +41,7 @@ def _tail(events: Sequence[Logged], last: int | None) -> Sequence[Logged]:
     return events[messages[-last] :]
 
 
-def _lines(logged: Logged, stream: TextIO, *, full: bool) -> Iterator[str]:
+def _lines(logged: Logged, stream: TextIO) -> Iterator[str]:
     match logged.event:
         case UserSaid(user_id=user_id, parts=parts):
             yield ""
@@ -62,8 +53,6 @@ def _lines(logged: Logged, stream: TextIO, *, full: bool) -> Iterator[str]:
             yield from (dim(call_line(call), stream) for call in message.tool_calls)
         case ToolReturned(result=result, seconds=seconds):
             yield dim(result_line(result, seconds), stream)
-            if full:
-                yield from (dim(f"  {line}", stream) for line in visible(result.content).splitlines())
         case TurnFinished(status=status, reason=reason, text=text):
             if text:
                 yield f"\n{bold('emonk', stream)}\n{rendered(text, stream)}"
