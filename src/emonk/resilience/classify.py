@@ -10,8 +10,8 @@ from enum import StrEnum
 from emonk.errors import (
     AgentError,
     CircuitOpen,
-    Conflict,
     ConfigError,
+    Conflict,
     EmonkError,
     InfraError,
     OutcomeUnknown,

@@ -7,10 +7,13 @@ from typing import Any, Protocol, cast
 
 from emonk.errors import InvalidConfig
 from emonk.store.postgres.address import Address
+from emonk.store.postgres.errors import is_crowded
 
 Record = Mapping[str, Any]
 
-CONNECTIONS = 10
+CONNECTIONS = 5
+"""More of them answer no faster, and a small server has few places for all who use it."""
+CROWDED_SECONDS = 30.0
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
 # A frozen process must not keep a row locked, and what was acknowledged must be on the disk.
@@ -70,25 +73,32 @@ async def open_connection(address: Address) -> Connection:
 
 
 class Connections:
-    """At most so many at once, opened when first needed; the last one used is used next."""
+    """At most so many at once, opened when first needed; the last one used is used next.
+
+    Where the server has no place for one more, those that there are have to do for a while.
+    """
 
     def __init__(self, opening: Opening, *, limit: int = CONNECTIONS) -> None:
         self._opening = opening
         self._slots = asyncio.Semaphore(limit)
         self._idle: list[Connection] = []
+        self._open = 0
+        self._refused = 0
+        self._crowded_until = 0.0
 
     async def take(self) -> Connection:
         """Wait for a connection; each one taken must be given back or dropped."""
-        await self._slots.acquire()
-        try:
-            while self._idle:
-                connection = self._idle.pop()
-                if not connection.is_closed():
-                    return connection
-            return await self._opening()
-        except BaseException:
-            self._slots.release()
-            raise
+        self._try_more_again()
+        while True:
+            await self._slots.acquire()
+            try:
+                return self._rested() or await self._one_more()
+            except BaseException as error:
+                if not (is_crowded(error) and self._open):
+                    self._slots.release()
+                    raise
+            self._refused += 1  # its slot stays taken, so that we wait for one of those that there are
+            self._crowded_until = asyncio.get_running_loop().time() + CROWDED_SECONDS
 
     def give_back(self, connection: Connection) -> None:
         """It is in order: no transaction is open."""
@@ -98,6 +108,7 @@ class Connections:
     def drop(self, connection: Connection) -> None:
         """It is not known in what state it is."""
         connection.terminate()
+        self._open -= 1
         self._slots.release()
 
     async def aclose(self) -> None:
@@ -108,3 +119,22 @@ class Connections:
                 await connection.close(timeout=CONNECT_SECONDS)
             except Exception:  # noqa: BLE001 - the server is gone, and so is the connection
                 connection.terminate()
+
+    def _rested(self) -> Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+            self._open -= 1
+        return None
+
+    async def _one_more(self) -> Connection:
+        connection = await self._opening()
+        self._open += 1
+        return connection
+
+    def _try_more_again(self) -> None:
+        if self._refused and asyncio.get_running_loop().time() >= self._crowded_until:
+            for _ in range(self._refused):
+                self._slots.release()
+            self._refused = 0

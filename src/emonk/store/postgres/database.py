@@ -9,7 +9,7 @@ from emonk.errors import EmonkError, InvalidConfig, Unavailable
 from emonk.records import SessionKey
 from emonk.store.postgres.address import Address
 from emonk.store.postgres.connection import Connection, Connections, Opening, open_connection
-from emonk.store.postgres.errors import explain, is_lost, was_undone
+from emonk.store.postgres.errors import explain, is_crowded, is_lost, was_undone
 from emonk.store.postgres.schema import migrate
 
 T = TypeVar("T")
@@ -131,7 +131,10 @@ class PostgresDatabase:
         return await self._carry_out(work, self._patience)
 
     async def _carry_out(self, work: Work[T], patience: float) -> T:
-        """Until it is known to be done or not to be, or `patience` seconds after the first failure."""
+        """Until it is known to be done or not to be, or `patience` seconds after the first failure.
+
+        A crowded server is given time in any case: others come and go.
+        """
         until, pause, again, undone = None, _FIRST_PAUSE, False, 0
         while True:
             sent = False
@@ -145,7 +148,7 @@ class PostgresDatabase:
                 again = again or (sent and is_lost(error))
                 undone += was_undone(error)
                 hopeless = not is_lost(error) and not (was_undone(error) and undone < _UNDONE_LIMIT)
-                until = until or self._loop.time() + patience
+                until = until or self._loop.time() + (self._patience if is_crowded(error) else patience)
                 if hopeless or self._loop.time() >= until:
                     raise self._explained(error, again=again) from error
             await asyncio.sleep(pause)

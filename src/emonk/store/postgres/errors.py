@@ -5,7 +5,8 @@ from emonk.store.postgres.address import Address
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _LOST_CLASSES = ("08", "57P")
-_LOST_CODES = {"25P03", "53300"}  # a transaction was idle for too long; too many connections
+_CROWDED = "53300"
+_LOST_CODES = {"25P03", _CROWDED}  # a transaction was idle for too long
 # Serialization failure, deadlock, a statement prepared for an earlier schema: rolled back as a whole.
 _AGAIN = {"40001", "40P01", "0A000"}
 _LOCKED = "55P03"
@@ -29,6 +30,11 @@ def is_lost(error: BaseException) -> bool:
     if code:
         return code.startswith(_LOST_CLASSES) or code in _LOST_CODES
     return isinstance(error, OSError | TimeoutError) or _is_of_asyncpg(error)
+
+
+def is_crowded(error: BaseException) -> bool:
+    """Whether the server has no place for one more connection."""
+    return sqlstate(error) == _CROWDED
 
 
 def was_undone(error: BaseException) -> bool:
