@@ -1,6 +1,8 @@
 # What there is to do: `make help`. Needs git, make, Python 3.11+ and its pip; the rest is set up in .uv and .venv.
 
 PYTHON ?= python3
+# Seeds of `make chaos` that end on a host of another name, which takes root: ELSEWHERE=4
+ELSEWHERE ?= 0
 # What follows the command of `make run`, such as ARGS="--port 9000".
 ARGS ?=
 
@@ -16,7 +18,7 @@ LEAVE_OUT := $(addprefix --no-emit-package ,rich pygments markdown-it-py mdurl)
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME PYTHONPATH UV_PROJECT_ENVIRONMENT UV_SYSTEM_PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help python uv setup run test check sim bench lock clean
+.PHONY: help python uv setup run test check sim chaos bench lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -43,6 +45,11 @@ check: setup ## format, lint, types, layers, and every block of the documentatio
 
 sim: setup ## run 10,000 turns in a world that fails: seeds, turns and seconds, 1 where a promise broke
 	$(BIN)/python benchmarks/simulator.py
+
+chaos: setup ## kill real processes at 200 step boundaries, and crowd 8 of them on 20 sessions, on each store: half an hour
+	@broken=0; for store in sqlite postgres; do \
+		$(BIN)/python -m chaos.kill --store $$store --elsewhere $(ELSEWHERE) || broken=1; \
+		$(BIN)/python -m chaos.crowd --store $$store || broken=1; done; exit $$broken
 
 bench: setup ## print the measures, each as a ratio within one run
 	@over=0; for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python "$$benchmark" || over=1; done; exit $$over
