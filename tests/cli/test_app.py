@@ -23,6 +23,7 @@ def test_help_lists_the_commands() -> None:
         "chat",
         "serve",
         "sim",
+        "rerun",
         "sessions",
     ]
     assert emonk().stdout == ended.stdout

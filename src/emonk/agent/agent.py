@@ -89,6 +89,7 @@ class Agent:
         self.tools = collect(tools, skills)
         self.skills = tuple(skills)
         self.guards = Guards(resilience, clock=clock)
+        self._resilience = resilience
         self._models = by_role(model)
         self._notices = cannot_run(self.tools, self.skills)
         self._model_notices: Sequence[str] = ()
@@ -126,6 +127,32 @@ class Agent:
         agent._notices[:0] = not_available(section, path.parent)
         agent._alerts_section = section.alerts
         return agent
+
+    def variant(
+        self,
+        *,
+        model: Given | None = None,
+        instructions: str | None = None,
+        tools: Sequence[Runnable],
+        store: str | Store,
+    ) -> "Agent":
+        """Another agent, not started, with these tools and this store, whose alerts only the log gets.
+
+        Its name, limits and resilience are this one's, and so are model and instructions where none are given.
+        """
+        skilled = self._instructions if instructions is None else instruct(instructions, self.skills)
+        return Agent(
+            self.name,
+            model or {str(role): one for role, one in self._models.items()},
+            instructions=skilled,
+            tools=tools,
+            store=store,
+            limits=self._limits,
+            unpriced="allow",
+            resilience=self._resilience,
+            alerts=Alerts(),
+            clock=self._clock,
+        )
 
     @property
     def notices(self) -> tuple[str, ...]:
