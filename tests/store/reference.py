@@ -24,10 +24,10 @@ class Message:
 class Session:
     """One session in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: int) -> None:
         self.messages: list[Message] = []
         self.log: list[Event] = []
-        self.fence = 0
+        self.fence = now
         self.owner: Owner | None = None
         self.expires = 0
 
@@ -58,7 +58,7 @@ class Reference:
 
     def accept(self, key: SessionKey, message_id: str, user_id: str, event: Event, owner: Owner | None) -> str:
         """`new`, `repeated` or `full`; with `claimed` after it when the owner got the turn."""
-        session = self.sessions.setdefault(key, Session())
+        session = self.sessions.setdefault(key, Session(self.now))
         found = session.find(message_id)
         state = "repeated" if found else "full" if session.waiting >= INBOX_LIMIT else "new"
         if state == "full":

@@ -9,7 +9,8 @@ import pytest
 
 from emonk.clock import SYSTEM_CLOCK
 from emonk.errors import Unavailable
-from emonk.store.sqlite.store import SqliteFile, SqliteStore
+from emonk.store.sqlite.database import SqliteFile
+from emonk.store.sqlite.store import SqliteStore
 from emonk.testing.store_conformance.rig import message
 
 

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import initialize
 
 from emonk.clock import Clock, timestamp
-from emonk.errors import Unavailable
+from emonk.errors import InvalidConfig, Unavailable
 from emonk.store.owners import enlist, retire
 from emonk.store.protocol import Append, Store
 from emonk.testing.memory_store import MemoryDatabase
@@ -79,7 +79,7 @@ def test_what_no_disk_could_keep_is_refused_as_a_whole() -> None:
     async def main(clock: SimClock) -> None:
         store, owner = MemoryDatabase(clock).open(), enlist()
         claimed = await accept_and_claim(store, message("hello"), owner)
-        with pytest.raises(UnicodeEncodeError):
+        with pytest.raises(InvalidConfig, match="half a character"):
             store.commit((Append((note("a"), note("\udce9"))),), fence=claimed.lease, expected_revision=1)
         assert len(await store.read(SESSION)) == 1
         retire(owner)

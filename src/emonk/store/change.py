@@ -6,9 +6,13 @@ import msgspec
 
 from emonk.clock import MICROSECONDS
 from emonk.errors import InvalidConfig
-from emonk.events import Logged, Summarised, decode, encode
-from emonk.records import SessionKey
-from emonk.store.protocol import LEASE_SECONDS, Append, Finish, Operation, Release
+from emonk.events import Event, Logged, Summarised, decode, encode
+from emonk.records import Reply, SessionKey, UsageRow
+from emonk.store.bill import distinct
+from emonk.store.limits import checked_puts
+from emonk.store.protocol import LEASE_SECONDS, Append, Bill, Finish, Operation, Release
+from emonk.store.record_protocol import Put
+from emonk.store.refusals import no_text
 
 LEASE_MICROSECONDS = int(LEASE_SECONDS * MICROSECONDS)
 _json = msgspec.json.Encoder()
@@ -24,34 +28,80 @@ class Change(msgspec.Struct, frozen=True):
     cutoff: int | None
     reply: bytes | None
     message_id: str
+    token_count: int | None
     release: bool
+    puts: tuple[Put, ...] = ()
+    rows: tuple[UsageRow, ...] = ()
 
 
 def change(operations: Sequence[Operation], revision: int) -> Change:
     """What the operations come to on top of `revision`.
 
     Raises:
-        ValueError: they are in no order that has a meaning.
+        ValueError: they are in no order that has a meaning, or what they hold cannot be kept.
+        InvalidConfig: a text of them is none.
     """
     events: list[bytes] = []
-    cutoff = reply = None
+    puts: list[Put] = []
+    rows: list[UsageRow] = []
+    cutoff = reply = token_count = None
     message_id, release = "", False
     for operation in operations:
         if release:
             raise ValueError("Release must be the last operation")
         match operation:
             case Append():
-                for event in operation.events:
-                    events.append(encode(event))
-                    if isinstance(event, Summarised):
-                        cutoff = min(event.cutoff, revision + len(events) - 1)
+                cutoff = _cutoff(operation.events, revision + len(events)) or cutoff
+                events += map(encoded, operation.events)
+            case Put():
+                puts.append(operation)
+            case Bill():
+                rows += operation.rows
             case Finish():
                 if reply is not None:
                     raise ValueError("A commit finishes one turn")
-                reply, message_id = _json.encode(operation.reply), operation.reply.message_id
+                reply, message_id = _encoded_reply(operation.reply), operation.reply.message_id
+                token_count = operation.token_count
             case Release():
                 release = True
-    return Change(tuple(events), cutoff, reply, message_id, release)
+    return Change(
+        tuple(events),
+        cutoff,
+        reply,
+        message_id,
+        token_count,
+        release,
+        checked_puts(puts) if puts else (),
+        distinct(rows) if rows else (),
+    )
+
+
+def _cutoff(events: Sequence[Event], revision: int) -> int | None:
+    """What the last summary of the events covers, at most what comes before it."""
+    for number in range(len(events) - 1, -1, -1):
+        event = events[number]
+        if isinstance(event, Summarised):
+            return min(event.cutoff, revision + number)
+    return None
+
+
+def encoded(event: Event) -> bytes:
+    """The event as it lies in a log.
+
+    Raises:
+        InvalidConfig: it holds half a character.
+    """
+    try:
+        return encode(event)
+    except UnicodeEncodeError as error:
+        raise no_text(error) from None
+
+
+def _encoded_reply(reply: Reply) -> bytes:
+    try:
+        return _json.encode(reply)
+    except UnicodeEncodeError as error:
+        raise no_text(error) from None
 
 
 def decoded(session: SessionKey, rows: Iterable[Row]) -> list[Logged]:

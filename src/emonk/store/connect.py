@@ -60,7 +60,8 @@ async def connect(url: str, *, clock: Clock = SYSTEM_CLOCK) -> Store:
     """
     if url.startswith(_POSTGRES):
         return await _connect_postgres(url, clock)
-    from emonk.store.sqlite.store import SqliteFile, SqliteStore  # noqa: PLC0415 - sqlite3 only once a store is opened
+    from emonk.store.sqlite.database import SqliteFile  # noqa: PLC0415 - sqlite3 only once a store is opened
+    from emonk.store.sqlite.store import SqliteStore  # noqa: PLC0415 - as above
 
     path = sqlite_path(url)
     shared, file = _hold(path, str(path), clock, lambda: SqliteFile(path, clock))

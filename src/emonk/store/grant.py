@@ -9,9 +9,8 @@ from emonk.messages import Text
 from emonk.records import Lease, Owner
 from emonk.store.change import Row, decoded
 from emonk.store.owners import is_dead
-from emonk.store.protocol import Claimed
+from emonk.store.protocol import TITLE_LENGTH, Claimed
 
-TITLE_LENGTH = 80
 _owner_decoder = msgspec.json.Decoder(Owner)
 
 
@@ -62,6 +61,10 @@ def title_of(event: Event) -> str:
     """The start of what the user said, on one line; empty for other events."""
     if not isinstance(event, UserSaid):
         return ""
-    words = " ".join(part.text for part in event.parts if isinstance(part, Text)).split()
-    title = " ".join(words)
+    return short_title(" ".join(part.text for part in event.parts if isinstance(part, Text)))
+
+
+def short_title(text: str) -> str:
+    """The text on one line, cut to `TITLE_LENGTH`."""
+    title = " ".join(text.split())
     return title if len(title) <= TITLE_LENGTH else title[: TITLE_LENGTH - 1].rstrip() + "…"

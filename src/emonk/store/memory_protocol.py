@@ -23,7 +23,7 @@ class MemoryStore(Protocol):
         """Keep the text under the key, in place of what was there.
 
         Raises:
-            ValueError: the text is longer than `MEMORY_BYTES` in UTF-8.
+            ValueError: the text is longer than `MEMORY_BYTES` in UTF-8, or there is no key.
         """
         ...
 
@@ -34,7 +34,7 @@ class MemoryStore(Protocol):
     async def search_memory(self, scope: MemoryScope, query: str, *, limit: int = 10) -> list[Memory]:
         """Memories whose key or text holds words of the query, those with most of them first, then the latest.
 
-        Words are compared without case and accents, and whole, in any script; a query without a word finds nothing.
+        Words are those of `emonk.store.words`: compared without case and accents, and whole, in any script; a query without a word finds nothing.
         No character of the query has a meaning of its own.
         """
         ...

@@ -81,6 +81,8 @@ class SessionStore(Protocol):
     """Sessions, their logs and inboxes, and who may write to them.
 
     Every method raises `InfraError` when the database cannot serve and `ConfigError` when it cannot be used at all.
+    Ids are any text, of any length. What is no text (half a character, U+D800 to U+DFFF) is `InvalidConfig`, and
+    nothing of such a call is kept.
     """
 
     async def accept(self, item: InboxItem, *, owner: Owner | None = None) -> Accepted:
@@ -106,6 +108,7 @@ class SessionStore(Protocol):
         Raises:
             StaleSession: the fence is not the newest one, or the log is not at `expected_revision`.
             Conflict: a `Put` names a version that is not the present one.
+            ValueError: the operations are in no order that has a meaning; see also `RecordStore.put`.
         """
         ...
 

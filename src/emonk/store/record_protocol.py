@@ -24,7 +24,10 @@ class Put(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecordStore(Protocol):
-    """Records. A key or a namespace is any text; it may hold slashes, quotes, NUL, and be 10,000 characters long."""
+    """Records. A key or a namespace is any text; it may hold slashes, quotes, NUL, and be 10,000 characters long.
+
+    Only a key cannot be empty. What is no text (half a character, U+D800 to U+DFFF) is `InvalidConfig` everywhere.
+    """
 
     async def record(self, namespace: str, key: str) -> Record | None:
         """One record, or None."""
@@ -35,7 +38,8 @@ class RecordStore(Protocol):
 
         Raises:
             Conflict: one of them names a version that is not the present one.
-            ValueError: two of them name the same record, or `data` is longer than `RECORD_BYTES`.
+            ValueError: two of them name the same record, one has no key or a version below 0, or `data` is longer than
+                `RECORD_BYTES`.
         """
         ...
 

@@ -1,17 +1,23 @@
 """One session of a `MemoryDatabase`: its log, its inbox and its lease."""
 
 from collections.abc import Sequence
+from typing import Self
+
+import msgspec
 
 from emonk.clock import MICROSECONDS
 from emonk.errors import StaleSession
-from emonk.events import Event, InboxItem, Logged, Summarised, UserSaid, decode, encode
-from emonk.messages import Text
+from emonk.events import Event, InboxItem, Logged, decode
 from emonk.records import Lease, Owner, Reply, Session, SessionKey
+from emonk.store.change import Change, decoded, encoded
+from emonk.store.grant import title_of
+from emonk.store.limits import decoded_metadata
 from emonk.store.owners import is_dead
-from emonk.store.protocol import LEASE_SECONDS, Append, Claimed, Finish, Operation, Release
+from emonk.store.protocol import LEASE_SECONDS, Claimed
+from emonk.store.whole import Whole
 
 _LEASE = int(LEASE_SECONDS * MICROSECONDS)
-_TITLE_LENGTH = 80
+_reply = msgspec.json.Decoder(Reply)
 
 
 class Item:
@@ -30,16 +36,31 @@ class MemorySession:
     def __init__(self, key: SessionKey, number: int, now: int) -> None:
         self.key = key
         self.number = number
-        self.created_at = self.last_active = now
+        self.created_at = self.last_active = self.fence = now
         self.log: list[Logged] = []
         self.items: dict[str, Item] = {}
         self.participants: dict[str, None] = {}
         self.owner: Owner | None = None
-        self.fence = 0
+        self.title = ""
+        self.metadata = b""
+        self._message_count = 0
+        self._token_count = 0
         self._expires = 0
         self._cutoff = 0
-        self._title = ""
         self._unfinished: dict[str, Item] = {}
+
+    @classmethod
+    def written(cls, whole: Whole, number: int, now: int) -> Self:
+        """A session that nobody holds."""
+        info = whole.at(now)
+        made = cls(info.key, number, now)
+        made.created_at, made.last_active = info.created_at, info.last_active
+        made.log = decoded(info.key, whole.events)
+        made.participants = dict.fromkeys(info.participants)
+        made.title, made.metadata = info.title, whole.metadata
+        made._message_count, made._token_count = info.message_count, info.token_count
+        made._cutoff = whole.cutoff
+        return made
 
     @property
     def next(self) -> Item | None:
@@ -61,40 +82,42 @@ class MemorySession:
     def claim(self, owner: Owner, now: int) -> Claimed | None:
         """Give the owner the next turn, if there is one to give."""
         item = self.next
-        if item is None or not self._lapsed(now):
+        if item is None or not self.lapsed(now):
             return None
         resumed = item.revision is not None
         if item.revision is None:
             self._append((item.item.event,), now)
             item.revision = len(self.log)
-            self._title = self._title or _title(item.item.event)
+            self.title = self.title or title_of(item.item.event)
+            self._message_count += 1
         self.owner, self.fence, self._expires, self.last_active = owner, self.fence + 1, now + _LEASE, now
         lease = Lease(self.key, owner, self.fence, self._expires)
         return Claimed(lease, item.item, len(self.log), tuple(self.log[self._cutoff :]), resumed)
 
-    def commit(self, operations: Sequence[Operation], fence: Lease, expected_revision: int, now: int) -> int:
-        """Apply all operations or none.
+    def check(self, made: Change, fence: Lease, expected_revision: int) -> None:
+        """See that a change can be applied.
 
         Raises:
             StaleSession: the fence or the revision is not the newest one.
-            ValueError: the operations are in no order that has a meaning.
         """
-        events, reply, release = _sorted_out(operations)
         self._check_held(fence)
         if expected_revision != len(self.log):
             raise StaleSession(f"Session {self._name} is at revision {len(self.log)}, not {expected_revision}")
-        if reply is not None:
-            item = self._unfinished.get(reply.message_id)
-            if item is None or item.revision is None:
-                raise StaleSession(f"Message {reply.message_id} of session {self._name} is not being answered")
-            item.reply = reply
-            del self._unfinished[reply.message_id]
+        item = self._unfinished.get(made.message_id)
+        if made.reply is not None and (item is None or item.revision is None):
+            raise StaleSession(f"Message {made.message_id} of session {self._name} is not being answered")
+
+    def commit(self, made: Change, now: int) -> int:
+        """Apply a change that was checked, but for its records and its bill."""
+        if made.reply is not None:
+            self._unfinished.pop(made.message_id).reply = _reply.decode(made.reply)
             self.last_active = now
-        self._append(events, now)
-        for event in events:
-            if isinstance(event, Summarised):
-                self._cutoff = min(event.cutoff, len(self.log) - 1)
-        if release:
+        self._append([decode(data) for data in made.events], now)
+        if made.cutoff is not None:
+            self._cutoff = made.cutoff
+        if made.token_count is not None:
+            self._token_count = made.token_count
+        if made.release:
             self.owner = None
         return len(self.log)
 
@@ -115,11 +138,14 @@ class MemorySession:
 
     def is_due(self, now: int) -> bool:
         """A turn could be claimed."""
-        return self.next is not None and self._lapsed(now)
+        return self.next is not None and self.lapsed(now)
+
+    def lapsed(self, now: int) -> bool:
+        """Nobody holds the lease."""
+        return self.owner is None or self._expires <= now or is_dead(self.owner)
 
     def info(self) -> Session:
         """As it stands in a listing."""
-        begun = sum(item.revision is not None for item in self.items.values())
         participants = tuple(self.participants)
         return Session(
             agent=self.key.agent,
@@ -129,9 +155,11 @@ class MemorySession:
             created_at=self.created_at,
             last_active=self.last_active,
             revision=len(self.log),
-            message_count=begun,
-            title=self._title,
+            message_count=self._message_count,
+            title=self.title,
+            token_count=self._token_count,
             context_compressed=self._cutoff > 0,
+            metadata=decoded_metadata(self.metadata),
         )
 
     @property
@@ -145,37 +173,7 @@ class MemorySession:
         if self.owner is None or self.fence != lease.fence:
             raise StaleSession(f"Session {self._name} is not held any more", hint="another writer took it over")
 
-    def _lapsed(self, now: int) -> bool:
-        return self.owner is None or self._expires <= now or is_dead(self.owner)
-
-
-def _sorted_out(operations: Sequence[Operation]) -> tuple[list[Event], Reply | None, bool]:
-    """The events, the reply, and whether the lease is given back."""
-    events: list[Event] = []
-    reply: Reply | None = None
-    release = False
-    for operation in operations:
-        if release:
-            raise ValueError("Release must be the last operation")
-        match operation:
-            case Append():
-                events += map(_copy, operation.events)
-            case Finish():
-                if reply is not None:
-                    raise ValueError("A commit finishes one turn")
-                reply = operation.reply
-            case Release():
-                release = True
-    return events, reply, release
-
 
 def _copy(event: Event) -> Event:
     """As it would come back from a disk; what cannot be written there fails here too."""
-    return decode(encode(event))
-
-
-def _title(event: Event) -> str:
-    if not isinstance(event, UserSaid):
-        return ""
-    title = " ".join(" ".join(part.text for part in event.parts if isinstance(part, Text)).split())
-    return title if len(title) <= _TITLE_LENGTH else title[: _TITLE_LENGTH - 1].rstrip() + "…"
+    return decode(encoded(event))

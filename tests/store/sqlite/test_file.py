@@ -15,8 +15,9 @@ from emonk.store import change
 from emonk.store.connect import connect
 from emonk.store.owners import enlist
 from emonk.store.protocol import Append
+from emonk.store.sqlite.database import SqliteFile
 from emonk.store.sqlite.file import open_reader, open_writer
-from emonk.store.sqlite.store import SqliteFile, SqliteStore
+from emonk.store.sqlite.store import SqliteStore
 from emonk.testing.store_conformance.rig import SESSION, accept_and_claim, finish, message, note
 
 NOBODY = 65534
@@ -304,7 +305,9 @@ def test_turn_granted_to_a_cancelled_caller_is_given_back(tmp_path: Path) -> Non
                 await call
         claimed = await store.claim(SESSION, enlist())
         assert claimed is not None
-        assert (claimed.resumed, claimed.lease.fence) == (True, 3)
+        info = await store.session(SESSION)
+        assert info is not None
+        assert (claimed.resumed, claimed.lease.fence) == (True, info.created_at + 3)
 
     with_store(tmp_path / "store.db", use)
 
@@ -368,7 +371,9 @@ def test_grant_that_was_not_committed_gives_nobody_elses_back(tmp_path: Path, *,
         await unspoilt
         claimed = await granted
         assert claimed is not None
-        assert claimed.lease.fence == 1
-        assert (await store.renew(claimed.lease)).fence == 1
+        info = await store.session(SESSION)
+        assert info is not None
+        assert claimed.lease.fence == info.created_at + 1
+        assert (await store.renew(claimed.lease)).fence == claimed.lease.fence
 
     with_store(tmp_path / "store.db", use)

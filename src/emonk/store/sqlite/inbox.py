@@ -16,7 +16,7 @@ _owner_encoder = msgspec.json.Encoder()
 _reply_decoder = msgspec.json.Decoder(Reply)
 
 _BEGIN = """INSERT INTO sessions (agent, session_id, created_at, last_active, revision, message_count, title, fence,
-    owner, expires, participants) VALUES (?1, ?2, ?3, ?3, ?4, ?4, ?5, ?4, ?6, ?7, json_array(?8))"""
+    owner, expires, participants) VALUES (?1, ?2, ?3, ?3, ?4, ?4, ?5, ?3 + ?4, ?6, ?7, json_array(?8))"""
 _JOIN = "INSERT OR IGNORE INTO participants (user_id, session) VALUES (?, ?)"
 _JOINED = "UPDATE sessions SET participants = json_insert(participants, '$[#]', ?) WHERE number = ?"
 _STATE = """SELECT count(*), count(revision), (SELECT number FROM inbox WHERE session = ?1 AND message_id = ?2)
@@ -92,7 +92,7 @@ def _begin(
         number = _insert(connection, (session.agent, session.session_id, now, 0, "", None, 0, item.user_id))
         _put(connection, number, kept, None)
         return Accepted("new"), None
-    lease = Lease(session, owner, 1, now + LEASE_MICROSECONDS)
+    lease = Lease(session, owner, now + 1, now + LEASE_MICROSECONDS)
     held = (_owner_encoder.encode(owner), lease.expires)
     values = (session.agent, session.session_id, now, 1, title_of(item.event), *held, item.user_id)
     number = _insert(connection, values)

@@ -7,11 +7,13 @@ from typing import NamedTuple
 import msgspec
 
 from emonk.records import Session, SessionKey
+from emonk.store.limits import decoded_metadata
 
 _users = msgspec.json.Decoder(tuple[str, ...])
 _COLUMNS = """SELECT agent, session_id, created_at, last_active, revision, message_count, participants, title,
-    cutoff
+    cutoff, token_count, (SELECT data FROM metadata WHERE session = number)
     FROM sessions"""
+_PARTICIPANTS = "SELECT participants FROM sessions WHERE number = ?"
 _ONE = f"{_COLUMNS} WHERE agent = ? AND session_id = ?"
 _FILTERED = f"""{_COLUMNS} WHERE last_active < ifnull(?1, 9223372036854775807) AND (?2 IS NULL OR agent = ?2)
     AND (?3 IS NULL OR session_id = ?3)"""
@@ -19,7 +21,7 @@ _ORDERED = "ORDER BY last_active DESC, number DESC"
 _PAGE = f"{_FILTERED} {_ORDERED}"
 _PAGE_OF_USER = f"{_FILTERED} AND number IN (SELECT session FROM participants WHERE user_id = ?4) {_ORDERED}"  # noqa: S608 - joins constants
 
-_Row = tuple[str, str, int, int, int, int, str, str, int]
+_Row = tuple[str, str, int, int, int, int, str, str, int, int, bytes | None]
 
 
 class Wanted(NamedTuple):
@@ -44,6 +46,11 @@ def sessions(connection: sqlite3.Connection, wanted: Wanted, limit: int, before:
     return _page(connection.execute(_PAGE_OF_USER, (*values, wanted.user_id)), limit)
 
 
+def participants(connection: sqlite3.Connection, number: int) -> tuple[str, ...]:
+    """The users of the session of that number."""
+    return _users.decode(connection.execute(_PARTICIPANTS, (number,)).fetchone()[0])
+
+
 def _page(rows: Iterable[_Row], limit: int) -> list[Session]:
     """The next page begins before the last one's time, so sessions of the very same microsecond stay together."""
     page: list[Session] = []
@@ -56,7 +63,7 @@ def _page(rows: Iterable[_Row], limit: int) -> list[Session]:
 
 
 def _info(row: _Row) -> Session:
-    agent, session_id, created_at, last_active, revision, message_count, users, title, cutoff = row
+    agent, session_id, created_at, last_active, revision, message_count, users, title, cutoff, tokens, metadata = row
     participants = _users.decode(users)
     return Session(
         agent=agent,
@@ -68,5 +75,7 @@ def _info(row: _Row) -> Session:
         revision=revision,
         message_count=message_count,
         title=title,
+        token_count=tokens,
         context_compressed=cutoff > 0,
+        metadata=decoded_metadata(metadata),
     )

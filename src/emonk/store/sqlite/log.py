@@ -9,6 +9,7 @@ import msgspec
 from emonk.errors import StaleSession
 from emonk.records import Lease, SessionKey
 from emonk.store.change import LEASE_MICROSECONDS, Change, Row
+from emonk.store.sqlite import records, usage
 
 _REVISIONS = 1 << 32
 _json = msgspec.json.Encoder()
@@ -19,11 +20,12 @@ _APPEND = "INSERT INTO events (place, at, data) VALUES (?, ?, ?)"
 _READ = """SELECT place - ?1, at, data FROM events WHERE place > ?1 + ?2 AND place < ?1 + ?3
     ORDER BY place LIMIT ?4"""
 _ADVANCE = """UPDATE sessions SET revision = ?, cutoff = ifnull(?, cutoff), owner = iif(?, NULL, owner),
-    last_active = ifnull(?, last_active)
+    last_active = ifnull(?, last_active), token_count = ifnull(?, token_count)
     WHERE agent = ? AND session_id = ? AND fence = ? AND revision = ? AND owner IS NOT NULL
     RETURNING number"""
 _FINISH = """UPDATE inbox SET reply = ?
     WHERE session = ? AND message_id = ? AND revision IS NOT NULL AND reply IS NULL"""
+_REMOVE = "DELETE FROM events WHERE place > ? AND place < ?"
 _RENEW = """UPDATE sessions SET expires = ?
     WHERE agent = ? AND session_id = ? AND fence = ? AND owner IS NOT NULL"""
 _RELEASE = """UPDATE sessions SET owner = NULL
@@ -54,7 +56,8 @@ def commit(connection: sqlite3.Connection, made: Change, fence: Lease, expected_
     session, revision = fence.session, expected_revision + len(made.events)
     active = None if made.reply is None else now
     found = (session.agent, session.session_id, fence.fence, expected_revision)
-    rows = connection.execute(_ADVANCE, (revision, made.cutoff, made.release, active, *found)).fetchall()
+    values = (revision, made.cutoff, made.release, active, made.token_count, *found)
+    rows = connection.execute(_ADVANCE, values).fetchall()
     if not rows:
         raise _stale(connection, fence, expected_revision)
     number: int = rows[0][0]
@@ -62,6 +65,10 @@ def commit(connection: sqlite3.Connection, made: Change, fence: Lease, expected_
     finish = (made.reply, number, made.message_id)
     if made.reply is not None and connection.execute(_FINISH, finish).rowcount != 1:
         raise StaleSession(f"Message {made.message_id} of session {session.session_id} is not being answered")
+    if made.puts:
+        records.put(connection, made.puts, now, session)
+    if made.rows:
+        usage.bill(connection, made.rows)
     return revision
 
 
@@ -69,6 +76,17 @@ def append(connection: sqlite3.Connection, number: int, revision: int, events: I
     """Add encoded events after `revision`."""
     start = number * _REVISIONS + revision + 1
     connection.executemany(_APPEND, [(place, now, data) for place, data in enumerate(events, start)])
+
+
+def insert(connection: sqlite3.Connection, number: int, rows: Iterable[Row]) -> None:
+    """Add events that have a place and a time already."""
+    start = number * _REVISIONS
+    connection.executemany(_APPEND, ((start + revision, at, data) for revision, at, data in rows))
+
+
+def remove(connection: sqlite3.Connection, number: int) -> None:
+    """Remove a session's whole log."""
+    connection.execute(_REMOVE, (number * _REVISIONS, (number + 1) * _REVISIONS))
 
 
 def renew(connection: sqlite3.Connection, lease: Lease, now: int) -> Lease:

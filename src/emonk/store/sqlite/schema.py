@@ -5,6 +5,7 @@ where an append costs the same after ten events as after ten thousand.
 An inbox item waits while `revision` is null, is taken once its event lies in the log at `revision`,
 and is done with `reply`.
 `participants` finds a user's sessions; a session's users are a JSON list in its own row, which is written anyhow.
+A session's metadata, which may be long, are not in that row. Costs are in units of 1e-12 USD, null when not known.
 """
 
 import sqlite3
@@ -70,6 +71,72 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT, WITHOUT ROWID""",
         "INSERT INTO participants SELECT user_id, session FROM participants_by_session",
         "DROP TABLE participants_by_session",
+    ),
+    (
+        "ALTER TABLE sessions ADD COLUMN token_count INTEGER NOT NULL DEFAULT 0",
+        """CREATE TABLE metadata (
+            session INTEGER PRIMARY KEY REFERENCES sessions,
+            data BLOB NOT NULL
+        ) STRICT""",
+        # Without a reference: who deletes a session would have all of them searched for it.
+        "ALTER TABLE participants RENAME TO referring",
+        """CREATE TABLE participants (
+            user_id TEXT NOT NULL,
+            session INTEGER NOT NULL,
+            PRIMARY KEY (user_id, session)
+        ) STRICT, WITHOUT ROWID""",
+        "INSERT INTO participants SELECT user_id, session FROM referring",
+        "DROP TABLE referring",
+        """CREATE TABLE records (
+            number INTEGER PRIMARY KEY,
+            namespace TEXT NOT NULL,
+            key TEXT NOT NULL,
+            version INTEGER NOT NULL,
+            updated_at INTEGER NOT NULL,
+            agent TEXT,
+            session_id TEXT,
+            state TEXT NOT NULL,
+            due_at INTEGER,
+            data BLOB NOT NULL,
+            UNIQUE (namespace, key)
+        ) STRICT""",
+        "CREATE INDEX records_by_session ON records (agent, session_id, namespace, key) WHERE agent IS NOT NULL",
+        "CREATE INDEX records_by_state ON records (namespace, state, key) WHERE state <> ''",
+        "CREATE INDEX records_due ON records (namespace, due_at, key) WHERE due_at IS NOT NULL",
+        """CREATE TABLE usage (
+            row_id TEXT PRIMARY KEY,
+            agent TEXT NOT NULL,
+            session_id TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            trace_id TEXT NOT NULL,
+            purpose TEXT NOT NULL,
+            provider TEXT NOT NULL,
+            model TEXT NOT NULL,
+            state TEXT NOT NULL,
+            started_at INTEGER NOT NULL,
+            seconds REAL NOT NULL,
+            input_tokens INTEGER NOT NULL,
+            output_tokens INTEGER NOT NULL,
+            cached_input_tokens INTEGER NOT NULL,
+            cache_write_tokens INTEGER NOT NULL,
+            reasoning_tokens INTEGER NOT NULL,
+            cost INTEGER,
+            error TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX usage_by_start ON usage (started_at, row_id)",
+        "CREATE INDEX usage_by_session ON usage (session_id, started_at)",
+        """CREATE TABLE memories (
+            number INTEGER PRIMARY KEY,
+            agent TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            key TEXT NOT NULL,
+            text TEXT NOT NULL,
+            created_at INTEGER NOT NULL,
+            updated_at INTEGER NOT NULL,
+            UNIQUE (agent, user_id, key)
+        ) STRICT""",
+        # Its words are ours, see `emonk.store.words`: they hold nothing at which this tokenizer would part them.
+        "CREATE VIRTUAL TABLE memory_words USING fts5 (words, detail = none, tokenize = 'ascii')",
     ),
 )
 

@@ -13,6 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
 from emonk.errors import EmonkError, Unavailable
+from emonk.store.refusals import no_text
 from emonk.store.sqlite.mailbox import Mailbox, mailbox
 
 T = TypeVar("T")
@@ -174,8 +175,13 @@ class TransactionThread:
         return _Outcome(job.future, job.mailbox, value, None)
 
     def _refused(self, jobs: list[_Job], error: Exception) -> list[_Outcome]:
-        reason = self._explain(error) if isinstance(error, sqlite3.Error) else error
+        reason = self._reason(error)
         return [_Outcome(job.future, job.mailbox, None, reason) for job in jobs]
+
+    def _reason(self, error: Exception) -> Exception:
+        if isinstance(error, sqlite3.Error):
+            return self._explain(error)
+        return no_text(error) if isinstance(error, UnicodeEncodeError) else error
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

@@ -11,10 +11,19 @@ The function given to `run` opens one more holder of the same database, which is
 handed. A check that fails raises `ConformanceError`, an `AssertionError` that says what was expected.
 """
 
-from emonk.testing.store_conformance import inbox, leases, listing, log
+from emonk.testing.store_conformance import inbox, leases, listing, log, memory, records, sessions, usage
 from emonk.testing.store_conformance.rig import Check, ConformanceError, Connect, Rig
 
-CHECKS: tuple[Check, ...] = (*inbox.CHECKS, *leases.CHECKS, *log.CHECKS, *listing.CHECKS)
+CHECKS: tuple[Check, ...] = (
+    *inbox.CHECKS,
+    *leases.CHECKS,
+    *log.CHECKS,
+    *listing.CHECKS,
+    *sessions.CHECKS,
+    *records.CHECKS,
+    *usage.CHECKS,
+    *memory.CHECKS,
+)
 
 __all__ = ["CHECKS", "Check", "ConformanceError", "Connect", "Rig", "name_of", "run"]
 

@@ -18,6 +18,10 @@ Connect = Callable[[Clock], Awaitable[Store]]
 
 SESSION = SessionKey("clerk", "s1")
 OTHER = SessionKey("clerk", "s2")
+ODD = ("a/b", "..", "'; DROP TABLE x; --", "nul\0\x10nul", "%s $1 *", "\U0001f701" * 3000, "k" * 10_000)
+"""Texts that are ids like any other."""
+HALF = "half a \ud83d character"
+"""No text, so no id."""
 
 
 class ConformanceError(AssertionError):
@@ -106,6 +110,19 @@ def present(value: T | None, what: str) -> T:
     if value is None:
         raise ConformanceError(f"there is no {what}")
     return value
+
+
+async def refused(kind: type[Exception], attempt: Callable[[], Awaitable[object]], what: str) -> Exception:
+    """The error of a call or of what it gives to await; raises `ConformanceError` unless it is exactly of that kind."""
+    try:
+        await attempt()
+    except kind as error:
+        if type(error) is kind:
+            return error
+        raise ConformanceError(f"{what}: expected {kind.__name__}, got {error!r}") from error
+    except Exception as error:
+        raise ConformanceError(f"{what}: expected {kind.__name__}, got {error!r}") from error
+    raise ConformanceError(f"not refused: {what}")
 
 
 async def stale(attempt: Awaitable[object], what: str) -> None:

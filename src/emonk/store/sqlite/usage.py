@@ -1,0 +1,115 @@
+"""The bill of a SQLite store. Every function is part of the caller's transaction."""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from emonk.records import Usage, UsageRow
+from emonk.store.bill import to_units, to_usd, total
+from emonk.store.usage_protocol import UsageFilter, UsageGroup, UsageTotal
+
+_NAMES = (
+    "row_id, agent, session_id, user_id, trace_id, purpose, provider, model, state, started_at, seconds, "
+    "input_tokens, output_tokens, cached_input_tokens, cache_write_tokens, reasoning_tokens, cost, error"
+)
+_BILL = f"""INSERT INTO usage ({_NAMES}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (row_id) DO UPDATE SET ({_NAMES}) = ({", ".join(f"excluded.{name}" for name in _NAMES.split(", "))})
+    WHERE excluded.state <> 'started' OR usage.state = 'started'"""  # noqa: S608 - joins constants
+_BEFORE = "(started_at, row_id) < (SELECT started_at, row_id FROM usage WHERE row_id = ?)"
+# A sum of whole numbers that does not fit is an error to SQLite, so the cost is summed in two parts.
+_PART = 1_000_000
+_SUMS = f"""count(*), coalesce(sum(state = 'failed'), 0), coalesce(sum(state = 'started'), 0),
+    coalesce(sum(cost IS NULL), 0), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0),
+    coalesce(sum(cached_input_tokens), 0), coalesce(sum(cache_write_tokens), 0), coalesce(sum(reasoning_tokens), 0),
+    coalesce(sum(cost / {_PART}), 0), coalesce(sum(cost % {_PART}), 0)"""
+_DAY = "strftime('%Y-%m-%d', started_at / 1000000, 'unixepoch')"
+
+
+def bill(connection: sqlite3.Connection, rows: Iterable[UsageRow]) -> None:
+    """Write rows of different ids; see `UsageStore.bill`."""
+    connection.executemany(_BILL, [_values(row) for row in rows])
+
+
+def rows(connection: sqlite3.Connection, wanted: UsageFilter, limit: int, before: str | None) -> list[UsageRow]:
+    """Rows, the last started first; see `UsageStore.usage_rows`."""
+    conditions, values = _conditions(wanted)
+    if before is not None:
+        conditions.append(_BEFORE)
+        values.append(before)
+    query = f"SELECT {_NAMES} FROM usage{_where(conditions)} ORDER BY started_at DESC, row_id DESC LIMIT ?"  # noqa: S608 - joins constants
+    return [_row(*row) for row in connection.execute(query, (*values, max(0, limit)))]
+
+
+def totals(connection: sqlite3.Connection, wanted: UsageFilter, by: Sequence[UsageGroup]) -> list[UsageTotal]:
+    """Sums by the given words; see `UsageStore.usage_totals`."""
+    conditions, values = _conditions(wanted)
+    groups = [_DAY if word == "day" else word for word in by]
+    grouped = f" GROUP BY {', '.join(groups)}" if groups else ""
+    query = f"SELECT {', '.join((*groups, _SUMS))} FROM usage{_where(conditions)}{grouped}"  # noqa: S608 - joins constants
+    return sorted((_total(row, len(by)) for row in connection.execute(query, values)), key=lambda one: one.group)
+
+
+def _conditions(wanted: UsageFilter) -> tuple[list[str], list[object]]:
+    asked: dict[str, object] = {
+        "agent = ?": wanted.agent,
+        "session_id = ?": wanted.session_id,
+        "user_id = ?": wanted.user_id,
+        "purpose = ?": wanted.purpose,
+        "model = ?": wanted.model,
+        "started_at >= ?": wanted.since,
+        "started_at < ?": wanted.until,
+    }
+    given = {condition: value for condition, value in asked.items() if value is not None}
+    return list(given), list(given.values())
+
+
+def _where(conditions: Sequence[str]) -> str:
+    return f" WHERE {' AND '.join(conditions)}" if conditions else ""
+
+
+def _values(row: UsageRow) -> tuple[object, ...]:
+    usage = row.usage
+    return (
+        row.row_id,
+        row.agent,
+        row.session_id,
+        row.user_id,
+        row.trace_id,
+        row.purpose,
+        row.provider,
+        row.model,
+        row.state,
+        row.started_at,
+        row.seconds,
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cached_input_tokens,
+        usage.cache_write_tokens,
+        usage.reasoning_tokens,
+        to_units(row.cost_usd),
+        row.error,
+    )
+
+
+def _row(*columns: Any) -> UsageRow:
+    return UsageRow(
+        row_id=columns[0],
+        agent=columns[1],
+        session_id=columns[2],
+        user_id=columns[3],
+        trace_id=columns[4],
+        purpose=columns[5],
+        provider=columns[6],
+        model=columns[7],
+        state=columns[8],
+        started_at=columns[9],
+        seconds=columns[10],
+        usage=Usage(*columns[11:16]),
+        cost_usd=to_usd(columns[16]),
+        error=columns[17],
+    )
+
+
+def _total(row: tuple[Any, ...], words: int) -> UsageTotal:
+    calls, failed, unfinished, unpriced, *tokens, high, low = row[words:]
+    return total(row[:words], (calls, failed, unfinished, unpriced), Usage(*tokens), high * _PART + low)
