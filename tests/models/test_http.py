@@ -346,3 +346,52 @@ def test_retry_after_in_seconds_or_as_a_date(value: str, seconds: float | None) 
 
 def test_no_retry_after_is_none() -> None:
     assert retry_after({}) is None
+
+
+def test_a_head_before_the_answer_is_passed_over() -> None:
+    async def main() -> None:
+        early = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n"
+        whole = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+        async with GeminiServer([Drop(early + whole)]) as server:
+            http = client(server.base_url)
+            assert await http.post(PATH, BODY) == b"{}"
+            await http.aclose()
+
+    asyncio.run(main())
+
+
+def test_a_connection_whose_request_was_refused_half_way_is_not_used_again() -> None:
+    async def main() -> None:
+        closed = asyncio.Event()
+
+        async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nlarge")
+            await refused.wait()
+            while await reader.read(1 << 20):
+                continue
+            writer.close()
+            closed.set()
+
+        refused = asyncio.Event()
+        server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+        http = client(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        with pytest.raises(InvalidConfig, match="large"):
+            await http.post(PATH, b"x" * 30_000_000)
+        refused.set()
+        await asyncio.wait_for(closed.wait(), 5)
+        await http.aclose()
+        server.close()
+
+    asyncio.run(main())
+
+
+def test_a_header_of_two_lines_is_refused() -> None:
+    async def main() -> None:
+        http = HttpClient(
+            "http://127.0.0.1:1", headers={"x-a": "b\r\nx-c: d"}, secret=SECRET, silence=5.0, read_error=read_error
+        )
+        with pytest.raises(InvalidConfig, match="a header holds characters"):
+            await http.post(PATH, BODY)
+
+    asyncio.run(main())

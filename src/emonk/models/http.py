@@ -1,11 +1,9 @@
 """HTTP to model providers: one pooled session per event loop, every failure as one of emonk's errors, no retries."""
 
 import asyncio
-import io
 import os
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -20,14 +18,12 @@ from emonk.errors import (
 )
 
 if TYPE_CHECKING:
-    from aiohttp import ClientResponse, ClientSession, ClientTimeout
+    from aiohttp import ClientResponse
 
-CONNECT_TIMEOUT = 10.0
-"""Seconds for a connection, with TLS."""
+    from emonk.models.exchange import Exchange, Lines
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
-_LARGE_BODY = 1 << 20
 _ERROR_LIMIT = 256 * 1024  # bytes; an error says what it has to say in far less
 
 ErrorReader = Callable[[int, Mapping[str, str], bytes], InfraError | ConfigError]
@@ -61,9 +57,8 @@ class HttpClient:
         self._headers = {"Content-Type": "application/json", "User-Agent": "emonk", **headers}
         self._secret = secret
         self._silence = silence
-        self._whole: ClientTimeout | None = None
         self._read_error = read_error
-        self._sessions: dict[asyncio.AbstractEventLoop, ClientSession] = {}
+        self._lines: dict[asyncio.AbstractEventLoop, Lines] = {}
 
     async def post(self, path: str, body: bytes) -> bytes:
         """The body of a 2xx answer.
@@ -72,14 +67,14 @@ class HttpClient:
             InfraError: the provider cannot be reached or cannot serve.
             ConfigError: the provider refuses the request or the key.
         """
-        from aiohttp import ClientError  # noqa: PLC0415 - 0.3 s of CPU that only the first call should pay
-
+        lines = self._lines_here()
         try:
-            async with self._send(path, body, whole=True) as response:
-                if 200 <= response.status < 300:
-                    return await response.read()
-                failure = await self._refusal(response)
-        except (ClientError, OSError, TimeoutError) as error:
+            # A whole answer is silent until it comes: one timer for it all costs less than one anew for each piece.
+            async with asyncio.timeout(self._silence), lines.post(path, body) as answer:
+                if 200 <= answer.status < 300:
+                    return await answer.content.read()
+                failure = await self._refusal(answer)
+        except lines.faults as error:
             failure = connection_failure(error, self._host)
         # Raised out here, so that no context leads to the request and its headers.
         raise failure
@@ -91,40 +86,31 @@ class HttpClient:
             InfraError: the provider cannot be reached, cannot serve, or breaks off.
             ConfigError: the provider refuses the request or the key.
         """
-        from aiohttp import ClientError  # noqa: PLC0415 - as above
-
+        lines = self._lines_here()
         try:
-            async with self._send(path, body, whole=False) as response:
+            async with lines.open(path, body) as response:
                 if 200 <= response.status < 300 and response.content_type == "text/event-stream":
                     async for chunk in response.content.iter_any():
                         yield chunk
                     return
                 failure = await self._refusal(response)
-        except (ClientError, OSError, TimeoutError) as error:
+        except lines.faults as error:
             failure = connection_failure(error, self._host)
         raise failure
 
     async def aclose(self) -> None:
         """Close the connections that belong to the running event loop."""
-        session = self._sessions.pop(asyncio.get_running_loop(), None)
-        if session is not None:
-            await session.close()
+        lines = self._lines.pop(asyncio.get_running_loop(), None)
+        if lines is not None:
+            await lines.aclose()
 
-    def _send(self, path: str, body: bytes, *, whole: bool) -> "AbstractAsyncContextManager[ClientResponse]":
-        # aiohttp warns of large bodies that are given as bytes.
-        data = body if len(body) < _LARGE_BODY else io.BytesIO(body)
-        session = self._session()
-        # A whole answer is silent until it comes: one timer for it all costs less than one anew for each piece.
-        timeout = self._whole if whole else session.timeout
-        return session.post(self._base_url + path, data=data, allow_redirects=False, timeout=timeout)
-
-    async def _refusal(self, response: "ClientResponse") -> InfraError | ConfigError:
-        if 300 <= response.status < 400:
-            return InvalidConfig(f"{self._host} redirects ({response.status})", hint="give the address it points to")
+    async def _refusal(self, answer: "ClientResponse | Exchange") -> InfraError | ConfigError:
+        if 300 <= answer.status < 400:
+            return InvalidConfig(f"{self._host} redirects ({answer.status})", hint="give the address it points to")
         body = bytearray()
-        while len(body) < _ERROR_LIMIT and (chunk := await response.content.read(_ERROR_LIMIT - len(body))):
+        while len(body) < _ERROR_LIMIT and (chunk := await answer.content.read(_ERROR_LIMIT - len(body))):
             body += chunk
-        failure = self._read_error(response.status, response.headers, bytes(body))
+        failure = self._read_error(answer.status, answer.headers, bytes(body))
         self.redact(failure)
         return failure
 
@@ -134,33 +120,29 @@ class HttpClient:
         error.hint = error.hint.replace(self._secret, "***")
         error.args = (error.message,)
 
-    def _session(self) -> "ClientSession":
+    def _lines_here(self) -> "Lines":
         loop = asyncio.get_running_loop()
-        session = self._sessions.get(loop)
-        if session is None or session.closed:
-            self._sessions = {known: each for known, each in self._sessions.items() if not known.is_closed()}
-            session = self._sessions[loop] = self._open()
-        return session
+        lines = self._lines.get(loop)
+        if lines is None or lines.closed:
+            self._lines = {known: each for known, each in self._lines.items() if not known.is_closed()}
+            lines = self._lines[loop] = self._open()
+        return lines
 
-    def _open(self) -> "ClientSession":
-        from urllib.request import getproxies  # noqa: PLC0415 - as above
+    def _open(self) -> "Lines":
+        from urllib.request import getproxies  # noqa: PLC0415 - with aiohttp, 0.3 s of CPU for the first call only
 
-        from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector  # noqa: PLC0415 - as above
+        from emonk.models.exchange import Lines  # noqa: PLC0415 - as above
 
-        self._whole = ClientTimeout(total=self._silence, sock_connect=CONNECT_TIMEOUT)
-        return ClientSession(
-            connector=TCPConnector(limit=0),
-            cookie_jar=DummyCookieJar(),
-            headers=self._headers,
-            timeout=ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=self._silence),
-            trust_env=self._host not in LOOPBACK and bool(getproxies()),
-        )
+        proxies = self._host not in LOOPBACK and bool(getproxies())
+        return Lines(self._base_url, self._headers, silence=self._silence, proxies=proxies)
 
 
 def connection_failure(error: Exception, host: str) -> InfraError:
     """What an exception of aiohttp or of a socket means."""
     import aiohttp  # noqa: PLC0415 - as above
+    from aiohttp.http import HttpProcessingError  # noqa: PLC0415 - as above
 
+    no_http = Unavailable(f"{host} does not speak HTTP", code="malformed_body")
     check_network = "check the network and the base URL"
     known: tuple[tuple[type[Exception], InfraError], ...] = (
         (
@@ -175,7 +157,8 @@ def connection_failure(error: Exception, host: str) -> InfraError:
             aiohttp.ClientConnectorError,
             Unavailable(f"cannot reach {host}: {_reason(error)}", hint=check_network, code="unreachable"),
         ),
-        (aiohttp.ClientResponseError, Unavailable(f"{host} does not speak HTTP", code="malformed_body")),
+        (aiohttp.ClientResponseError, no_http),
+        (HttpProcessingError, no_http),
     )
     for kind, failure in known:
         if isinstance(error, kind):
