@@ -19,7 +19,10 @@ def private_environment(
 ) -> None:
     """Keep a test from the developer's own data, keys and endpoints, and from another test's data."""
     for name in list(os.environ):
-        if name.startswith(("EMONK_", "GEMINI_", "GOOGLE_", "OPENAI_", "ANTHROPIC_")) and name != "EMONK_REQUIRE":
+        if (
+            name.startswith(("EMONK_", "FIRESTORE_", "GEMINI_", "GOOGLE_", "OPENAI_", "ANTHROPIC_"))
+            and name != "EMONK_REQUIRE"
+        ):
             monkeypatch.delenv(name)
     data = tmp_path_factory.getbasetemp() / f"emonk-data-{abs(hash(request.node.nodeid))}"
     monkeypatch.setenv("EMONK_DATA_DIR", str(data))

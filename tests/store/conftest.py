@@ -1,4 +1,4 @@
-"""A PostgreSQL server for the tests of one run, and a database for each of them."""
+"""A PostgreSQL server and a Firestore emulator for the tests of one run, and a database for each of them."""
 
 import fcntl
 from collections.abc import Generator
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from emonk.testing.firestore import Emulator, missing
 from emonk.testing.postgres import Cluster, programs
 from tests.requirements import skip_without
 
@@ -50,6 +51,49 @@ def database(cluster: Cluster) -> str:
     return cluster.new_database()
 
 
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Generator[Emulator]:
+    """The emulator of this run: the first of its workers starts it, and the last one to leave ends it."""
+    if reason := missing():
+        skip_without("firestore", reason)
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if hasattr(request.config, "workerinput") else base
+    lock, users, place = (base / f"firestore-{name}" for name in ("lock", "users", "place"))
+    with locked(lock):
+        if users.exists():
+            port, pid = place.read_text().split()
+            found = Emulator(int(port), int(pid))
+        else:
+            found = Emulator()
+            found.start()
+            place.write_text(f"{found.port} {found.pid}")
+        _count(users, 1)
+    try:
+        yield found
+    finally:
+        with locked(lock):
+            if _count(users, -1) == 0:
+                users.unlink()
+                found.stop()
+
+
+@pytest.fixture
+def firestore(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of an empty database of the emulator."""
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", emulator.host)
+    return emulator.new_database()
+
+
+@pytest.fixture
+def own_emulator(monkeypatch: pytest.MonkeyPatch) -> Generator[Emulator]:
+    """An emulator that the test may stop and start."""
+    if reason := missing():
+        skip_without("firestore", reason)
+    with Emulator() as found:
+        monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", found.host)
+        yield found
+
+
 @pytest.fixture
 def own_cluster() -> Generator[Cluster]:
     """A server that the test may stop and start."""
@@ -59,12 +103,12 @@ def own_cluster() -> Generator[Cluster]:
         yield found
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", "postgres", "firestore"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a new database, of every kind that several processes can share."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'new' / 'store.db'}"
-    return request.getfixturevalue("database")
+    return request.getfixturevalue("database" if request.param == "postgres" else "firestore")
 
 
 def _count(path: Path, change: int) -> int:

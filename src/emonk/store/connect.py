@@ -16,7 +16,11 @@ T = TypeVar("T", bound="_Database")
 
 _SQLITE = "sqlite:///"
 _POSTGRES = ("postgresql://", "postgres://")
-_HINT = "write sqlite:///relative.db or sqlite:////absolute.db, or postgresql://user@host/database"
+_FIRESTORE = "firestore://"
+_HINT = (
+    "write sqlite:///relative.db or sqlite:////absolute.db, postgresql://user@host/database, "
+    "or firestore://PROJECT/DATABASE"
+)
 
 _lock = threading.Lock()
 _open: "dict[Hashable, _Shared]" = {}
@@ -49,17 +53,21 @@ async def connect(url: str, *, clock: Clock = SYSTEM_CLOCK) -> Store:
     `sqlite:///name.db` is relative to the current directory, `sqlite:////name.db` is absolute; missing
     directories are made. A database in memory is refused: it would forget what it acknowledged.
     `postgresql://user@host/database` is a server's database; leases and events have its time, whatever the machine's
-    clock says, unless `clock` is another than the system's.
-    Close what you get, for PostgreSQL in the event loop it was opened in; the last one to do so closes the database.
+    clock says, unless `clock` is another than the system's. The same is true of `firestore://PROJECT/DATABASE/PREFIX`,
+    where the database is `(default)` and the prefix `default` when they are left out.
+    Close what you get, for PostgreSQL and Firestore in the event loop it was opened in; the last one to do so closes
+    the database.
 
     Raises:
         InvalidConfig: the URL or the database cannot be used, or it is open with another clock,
             or a file was open when this process was forked from another.
-        MissingCredential: the server refuses the user or the password.
+        MissingCredential: the server refuses the user or the password, or there are no credentials.
         Unavailable: another process keeps a file locked, or the server cannot be reached.
     """
     if url.startswith(_POSTGRES):
         return await _connect_postgres(url, clock)
+    if url.startswith(_FIRESTORE):
+        return await _connect_firestore(url, clock)
     from emonk.store.sqlite.database import SqliteFile  # noqa: PLC0415 - sqlite3 only once a store is opened
     from emonk.store.sqlite.store import SqliteStore  # noqa: PLC0415 - as above
 
@@ -76,6 +84,16 @@ async def _connect_postgres(url: str, clock: Clock) -> Store:
     key = (address.url, asyncio.get_running_loop())  # a connection belongs to an event loop
     shared, database = _hold(key, address.place, clock, lambda: PostgresDatabase(address, clock))
     return await _ready(PostgresStore(database, lambda: _let_go(key, shared)), database)
+
+
+async def _connect_firestore(url: str, clock: Clock) -> Store:
+    from emonk.store.firestore.address import Address  # noqa: PLC0415 - as sqlite3
+    from emonk.store.firestore.store import FirestoreDatabase, FirestoreStore  # noqa: PLC0415 - as sqlite3
+
+    address = Address(url)
+    key = (address.place, address.root, asyncio.get_running_loop())  # as with PostgreSQL
+    shared, database = _hold(key, address.place, clock, lambda: FirestoreDatabase(address, clock))
+    return await _ready(FirestoreStore(database, lambda: _let_go(key, shared)), database)
 
 
 async def _ready(store: Store, database: _Database) -> Store:

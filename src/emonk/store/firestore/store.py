@@ -1,0 +1,155 @@
+"""The store on Firestore: what several machines share where no server is to be kept."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from emonk.errors import InvalidConfig, Unavailable
+from emonk.events import InboxItem, Logged, encode
+from emonk.ids import uuid7
+from emonk.records import Lease, Owner, Reply, Session, SessionKey
+from emonk.store.change import change, decoded
+from emonk.store.firestore import inbox, listing, log
+from emonk.store.firestore.database import FirestoreDatabase, Work
+from emonk.store.firestore.documents import Documents
+from emonk.store.firestore.inbox import Asking
+from emonk.store.firestore.log import Writing
+from emonk.store.firestore.state import info
+from emonk.store.grant import Granted
+from emonk.store.protocol import Accepted, Claimed, Operation
+
+T = TypeVar("T")
+Closing = Callable[[], bool]
+
+
+class FirestoreStore:
+    """A holder's view of a `FirestoreDatabase`; `closing` says whether it was the last holder."""
+
+    def __init__(self, database: FirestoreDatabase, closing: Closing) -> None:
+        self._database = database
+        self._closing = closing
+        self._closed = False
+
+    async def accept(self, item: InboxItem, *, owner: Owner | None = None) -> Accepted:
+        data, asking = encode(item.event), Asking(owner, uuid7())
+        granted: list[Lease] = []
+
+        async def work(documents: Documents, again: bool) -> tuple[Accepted, Granted | None]:
+            accepted, grant = await inbox.accept(self._database, documents, item, data, asking, again=again)
+            granted[:] = [grant.lease] if grant else []
+            return accepted, grant
+
+        accepted, grant = await self._claiming(item.session, work, granted)
+        return accepted if grant is None else Accepted(accepted.state, claimed=self._claimed(grant))
+
+    async def claim(self, session: SessionKey, owner: Owner) -> Claimed | None:
+        asking = Asking(owner, uuid7())
+        granted: list[Lease] = []
+
+        async def work(documents: Documents, _again: bool) -> Granted | None:
+            grant = await inbox.claim(self._database, documents, session, asking)
+            granted[:] = [grant.lease] if grant else []
+            return grant
+
+        grant = await self._claiming(session, work, granted)
+        return None if grant is None else self._claimed(grant)
+
+    def commit(self, operations: Sequence[Operation], *, fence: Lease, expected_revision: int) -> asyncio.Future[int]:
+        writing = Writing(change(operations, expected_revision), fence, expected_revision, uuid7())
+
+        async def work(documents: Documents, again: bool) -> int:
+            return await log.commit(self._database, documents, writing, again=again)
+
+        return self._write(fence.session, work)
+
+    async def renew(self, lease: Lease) -> Lease:
+        async def work(documents: Documents, again: bool) -> Lease:
+            return await log.renew(self._database, documents, lease, again=again)
+
+        return await self._write(lease.session, work)
+
+    async def reply(self, session: SessionKey, message_id: str) -> Reply | None:
+        return await self._run(lambda documents, _: inbox.reply(self._database, documents, session, message_id))
+
+    async def due(self, agent: str, *, limit: int = 100) -> list[SessionKey]:
+        return await self._run(lambda documents, _: inbox.due(self._database, documents, agent, limit))
+
+    async def read(self, session: SessionKey, *, after: int = 0, limit: int | None = None) -> list[Logged]:
+        rows = await self._run(lambda documents, _: log.read_session(self._database, documents, session, after, limit))
+        return decoded(session, rows)
+
+    async def session(self, session: SessionKey) -> Session | None:
+        found = await self._run(lambda documents, _: self._database.find(documents, session))
+        return None if found is None else info(found.state)
+
+    async def sessions(
+        self,
+        *,
+        agent: str | None = None,
+        user_id: str | None = None,
+        session_id: str | None = None,
+        limit: int = 50,
+        before: int | None = None,
+    ) -> list[Session]:
+        wanted = listing.Wanted(agent, user_id, session_id)
+        return await self._run(lambda documents, _: listing.sessions(documents, wanted, limit, before))
+
+    async def check(self) -> None:
+        """See `FirestoreDatabase.check`."""
+        self._open()
+        await self._database.check()
+
+    async def aclose(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._closing():
+            await self._database.aclose()
+
+    def _write(self, session: SessionKey, work: Work[T]) -> asyncio.Future[T]:
+        self._open()
+        return self._database.write(session, work)
+
+    def _run(self, work: Work[T]) -> asyncio.Future[T]:
+        self._open()
+        return self._database.run(work)
+
+    def _open(self) -> None:
+        if self._closed:
+            raise Unavailable("The store is closed", code="store_closed")
+        self._database.open()
+
+    async def _claiming(self, session: SessionKey, work: Work[T], granted: list[Lease]) -> T:
+        """A caller that was cancelled meanwhile cannot use its lease, so it is given back at once."""
+        answer = self._write(session, work)
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            self._give_back(session, granted)
+            raise
+
+    def _claimed(self, grant: Granted) -> Claimed:
+        """Who cannot read the log cannot use the lease either."""
+        try:
+            return grant.claimed()
+        except InvalidConfig:
+            self._give_back(grant.lease.session, [grant.lease])
+            raise
+
+    def _give_back(self, session: SessionKey, granted: list[Lease]) -> None:
+        """Runs after the claiming job, since those of a session run in order; only then is it known what it granted."""
+
+        async def work(documents: Documents, _again: bool) -> None:
+            for lease in granted:
+                await log.release(self._database, documents, lease)
+
+        try:
+            self._write(session, work).add_done_callback(_ignore_error)
+        except Unavailable:  # closed meanwhile: the lease expires by itself
+            return
+
+
+def _ignore_error(answer: asyncio.Future[None]) -> None:
+    """Nobody waits for it: a lease that could not be given back expires by itself."""
+    if not answer.cancelled():
+        answer.exception()
