@@ -10,11 +10,12 @@ if TYPE_CHECKING:
     from emonk.agent import Agent
     from emonk.errors import AgentError, ConfigError, InfraError
     from emonk.observe.trace import get_trace_id, trace_context
-    from emonk.records import Reply, RiskLevel, Session
+    from emonk.records import Effect, Reply, RiskLevel, Session
     from emonk.resilience.breaker import CircuitBreaker
     from emonk.resilience.breaker_events import CircuitState
     from emonk.resilience.recovery import execute_with_recovery
     from emonk.resilience.retry import retry_with_backoff
+    from emonk.skills.effect import Happened, NotHappened
     from emonk.skills.function import tool
     from emonk.skills.protocol import Context
     from emonk.skills.skill import Skill
@@ -28,7 +29,10 @@ __all__ = [
     "CircuitState",
     "ConfigError",
     "Context",
+    "Effect",
+    "Happened",
     "InfraError",
+    "NotHappened",
     "Reply",
     "RiskLevel",
     "Session",
@@ -47,7 +51,10 @@ _HOMES = {
     "CircuitState": "emonk.resilience.breaker_events",
     "ConfigError": "emonk.errors",
     "Context": "emonk.skills.protocol",
+    "Effect": "emonk.records",
+    "Happened": "emonk.skills.effect",
     "InfraError": "emonk.errors",
+    "NotHappened": "emonk.skills.effect",
     "Reply": "emonk.records",
     "RiskLevel": "emonk.records",
     "Session": "emonk.records",

@@ -10,6 +10,7 @@ from emonk.messages import ToolCall, ToolResult
 from emonk.records import RiskLevel
 from emonk.runtime.comparison import call_key
 from emonk.runtime.recorded import RecordedCall
+from emonk.skills.effect import ToolEffect
 from emonk.skills.protocol import Context, Runnable
 
 ARGUMENTS_SHOWN = 200
@@ -57,6 +58,7 @@ class RecordedTool:
 
     risk = RiskLevel.LOW
     idempotent = True
+    effect: ToolEffect | None = None
 
     def __init__(self, tool: Runnable, recording: Recording, *, run_readonly: bool = False) -> None:
         """Stand for a tool.

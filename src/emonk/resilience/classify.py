@@ -67,7 +67,7 @@ def retryable(error: BaseException) -> bool:
         case ConnectionError() | TimeoutError():
             return True
         case Exception():
-            status = _status(error)
+            status = status_of(error)
             return status is not None and (status >= 500 or status in _TRY_AGAIN)
         case _:
             return False
@@ -87,7 +87,7 @@ def verdict(error: BaseException | None) -> Verdict:
         case InfraError():
             return Verdict.IGNORED if error.code == SHED else Verdict.FAILURE
         case Exception():
-            return _verdict_on(_status(error))
+            return _verdict_on(status_of(error))
         case _:
             return Verdict.IGNORED
 
@@ -142,7 +142,8 @@ def _verdict_on(status: int | None) -> Verdict:
     return Verdict.IGNORED if refused else Verdict.FAILURE
 
 
-def _status(error: BaseException) -> int | None:
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status that an error of a usual client carries."""
     found = (
         _told(error, "status"),
         _told(error, "status_code"),

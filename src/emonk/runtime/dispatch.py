@@ -5,10 +5,14 @@ import difflib
 import logging
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import msgspec
 
+from emonk.effects.key import turn_occasion
+from emonk.effects.ledger import EffectLedger, Occasion
+from emonk.effects.sender import EffectSender, Sending
 from emonk.errors import (
     AgentError,
     ConfigError,
@@ -21,7 +25,9 @@ from emonk.errors import (
 from emonk.events import ToolReturned
 from emonk.messages import ToolCall, ToolResult
 from emonk.permissions.policy import Denied, decide
+from emonk.records import SessionKey
 from emonk.resilience.classify import ToolFailure, retryable, tool_failure
+from emonk.runtime.journal import Journal
 from emonk.runtime.progress import Emit, ToolEnded, ToolNote, ToolStarted, TurnEvent
 from emonk.runtime.setup import Setup
 from emonk.skills.protocol import Context, Runnable
@@ -62,15 +68,21 @@ class Dispatcher:
     def __init__(
         self,
         setup: Setup,
+        journal: Journal,
         *,
         session_id: str,
+        message_id: str,
         user_id: str,
         trace_id: str,
         deadline: float,
         background: bool,
         emit: Emit,
+        resumed: bool,
     ) -> None:
         self._setup = setup
+        self._journal = journal
+        self._message_id = message_id
+        self._resumed = resumed
         self._session_id = session_id
         self._user_id = user_id
         self._trace_id = trace_id
@@ -80,6 +92,27 @@ class Dispatcher:
         self._loop = asyncio.get_running_loop()
         self._unknown: set[tuple[str, bytes]] = set()
         self.started: set[str] = set()
+
+    async def prepare(self, calls: Sequence[ToolCall], *, recovers: bool = False) -> None:
+        """Have the effects among the calls entered in the ledger, by the commit of the events that are noted next.
+
+        With `recovers` the calls are those that a crash left open: see `EffectSender.prepare`.
+
+        Raises:
+            InfraError, ConfigError: the store could not be asked; nothing is to be written.
+        """
+        acting = [(call, tool, tool.effect) for call in calls if (tool := self._acting(call)) and tool.effect]
+        if acting:
+            await self._effects.prepare(acting, recovers=recovers)
+
+    def cut_off(self, call: ToolCall, status: str) -> ToolResult | None:
+        """The result of an effect that is open when the turn ends, with its row; None when it is none."""
+        tool = self._setup.tools.get(call.name)
+        answer = self._effects.cut_off(call, status) if tool is not None and tool.effect else None
+        if answer is None:
+            return None
+        unknown = answer.error == OutcomeUnknown.default_code
+        return ToolResult(call.id, call.name, OUTCOME_UNKNOWN if unknown else answer.content, answer.error)
 
     async def run(self, calls: Sequence[ToolCall], ended: Callable[[ToolReturned], None]) -> tuple[ToolReturned, ...]:
         """The results in the order of the calls; `ended` gets each as soon as it is there.
@@ -117,17 +150,9 @@ class Dispatcher:
     async def _result(self, call: ToolCall) -> _Said:
         try:
             tool = self._allowed(call)
-            guard = self._setup.guards.of("skills", tool.name)
-            said = await guard.call(
-                self._enter,
-                tool,
-                call,
-                deadline=self._deadline,
-                background=self._background,
-                repeatable=tool.idempotent,
-            )
-        except ToolBug as bug:
-            return self._failure(call, bug.error)
+            if tool.effect is not None:
+                return await self._effect(tool, call)
+            return _Said(await self._guarded(tool, call, self._context(call)))
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
@@ -135,13 +160,39 @@ class Dispatcher:
             return self._failure(call, error)  # something inside the tool was cancelled, not the turn
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a tool's bug is the model's news, not the turn's end
             return self._failure(call, error)
-        return _Said(said)
 
-    async def _enter(self, tool: Runnable, call: ToolCall) -> str:
+    async def _effect(self, tool: Runnable, call: ToolCall) -> _Said:
+        answer = await self._effects.result(
+            call,
+            Sending(
+                context=lambda key, acted_as: self._context(call, effect_key=key, acted_as=acted_as),
+                run=lambda context: self._guarded(tool, call, context),
+                error_text=_text_of,
+            ),
+        )
+        return _Said(answer.content, answer.error)
+
+    async def _guarded(self, tool: Runnable, call: ToolCall, context: Context) -> str:
+        """Run the tool, by the rules for all of its calls; what it raises is raised."""
+        guard = self._setup.guards.of("skills", tool.name)
+        try:
+            return await guard.call(
+                self._enter,
+                tool,
+                call,
+                context,
+                deadline=self._deadline,
+                background=self._background,
+                repeatable=tool.idempotent,
+            )
+        except ToolBug as bug:
+            raise bug.error from bug.error.__cause__
+
+    async def _enter(self, tool: Runnable, call: ToolCall, context: Context) -> str:
         """One attempt. A defect of the tool says nothing of whether what it depends on is there."""
         self.started.add(call.id)
         try:
-            return await tool.run(call.arguments, self._context(call))
+            return await tool.run(call.arguments, context)
         except (EmonkError, OSError):
             raise
         except Exception as error:
@@ -151,7 +202,8 @@ class Dispatcher:
 
     def _failure(self, call: ToolCall, error: BaseException) -> _Said:
         tool = self._setup.tools.get(call.name)
-        failure = tool_failure(error, idempotent=tool is None or tool.idempotent)
+        repeatable = tool is None or tool.idempotent or call.id not in self.started
+        failure = tool_failure(error, idempotent=repeatable)
         if not isinstance(error, EmonkError):
             _log.error("tool %s failed, trace %s", call.name, self._trace_id, exc_info=error)
         if failure is ToolFailure.UNKNOWN:
@@ -182,7 +234,31 @@ class Dispatcher:
             raise OutcomeUnknown(f"{call.name} was called with these arguments before, and may have acted")
         return tool
 
-    def _context(self, call: ToolCall) -> Context:
+    def _acting(self, call: ToolCall) -> Runnable | None:
+        """The tool of a call that is an effect and may run."""
+        tool = self._setup.tools.get(call.name)
+        if tool is None or tool.effect is None:
+            return None
+        try:
+            return self._allowed(call)
+        except EmonkError:  # it is raised again when the call's turn comes
+            return None
+
+    @cached_property
+    def _effects(self) -> EffectSender:
+        session = SessionKey(self._setup.agent, self._session_id)
+        occasion = Occasion(
+            name=turn_occasion(session, self._message_id),
+            session=session,
+            user_id=self._user_id,
+            trace_id=self._trace_id,
+        )
+        ledger = EffectLedger(occasion, self._journal, resumed=self._resumed)
+        return EffectSender(ledger, self._journal, clock=self._setup.clock, entered=self.started)
+
+    def _context(
+        self, call: ToolCall, *, effect_key: str = "", acted_as: Callable[[str], None] = lambda _: None
+    ) -> Context:
         return Context(
             agent=self._setup.agent,
             session_id=self._session_id,
@@ -193,6 +269,8 @@ class Dispatcher:
             deadline=self._deadline,
             progress=lambda text: self._emit_from_anywhere(ToolNote(call.id, text)),
             guards=self._setup.guards,
+            effect_key=effect_key,
+            acted_as=acted_as,
         )
 
     def _emit_from_anywhere(self, event: TurnEvent) -> None:
@@ -231,6 +309,10 @@ def said_by(error: BaseException) -> str:
 
 def _key(call: ToolCall) -> tuple[str, bytes]:
     return call.name, msgspec.json.encode(call.arguments, order="deterministic")
+
+
+def _text_of(error: BaseException) -> str:
+    return error_text(error) if isinstance(error, EmonkError) else said_by(error)
 
 
 def error_text(error: EmonkError) -> str:

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from emonk.errors import Unavailable
 from emonk.events import Event, ModelSaid, ToolReturned
 from emonk.messages import ToolCall
-from emonk.records import Lease, Reply
+from emonk.records import Lease, Record, Reply
 from emonk.store.protocol import Append, Finish, Operation, Release, Store
+from emonk.store.record_protocol import Put
 
 GATHER_SECONDS = 0.005
 
@@ -37,6 +38,7 @@ class Journal:
         self._store = store
         self._open = {call.id: call for call in open_calls}
         self._noted: list[Event] = []
+        self._puts: list[Put] = []
         self._timer: asyncio.TimerHandle | None = None
         self._write: _Write | None = None
         self._failed: BaseException | None = None
@@ -55,6 +57,14 @@ class Journal:
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._begin)
 
+    def put(self, put: Put) -> None:
+        """Have a record written in one commit with the events that are noted next. Never raises, as `note`."""
+        self._puts.append(put)
+
+    async def record(self, namespace: str, key: str) -> Record | None:
+        """One record of the store, as it is there."""
+        return await self._store.record(namespace, key)
+
     def check(self) -> None:
         """Find out before more work is done whether a write has failed meanwhile.
 
@@ -65,12 +75,12 @@ class Journal:
             raise self._failed
 
     async def flush(self) -> None:
-        """Make durable what was noted.
+        """Make durable what was noted and put.
 
         Raises:
             InfraError, ConfigError: this write failed, or an earlier one.
         """
-        if self._noted:
+        if self._noted or self._puts:
             await self._begin()
         elif self._write is not None:
             await self._write
@@ -103,6 +113,7 @@ class Journal:
         if self._failed is not None:
             self._failed = None
             self._noted.clear()
+            self._puts.clear()
         await self._begin(Release())
         self.check()
 
@@ -136,6 +147,9 @@ class Journal:
             return
         events, self._noted = tuple(self._noted), []
         operations: tuple[Operation, ...] = (Append(events), *after) if events else after
+        if self._puts:
+            operations = (*self._puts, *operations)
+            self._puts = []
 
         def written(committed: "asyncio.Future[int]") -> None:
             self._written(committed, after)

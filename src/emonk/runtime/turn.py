@@ -58,13 +58,17 @@ class Turn:
         )
         self._dispatcher = Dispatcher(
             setup,
+            journal,
             session_id=self._session_id,
+            message_id=item.message_id,
             user_id=item.user_id,
             trace_id=self._trace_id,
             deadline=deadline,
             background=background,
             emit=emit,
+            resumed=claimed.resumed,
         )
+        self._unsettled = bool(journal.open_calls)
         if claimed.resumed:
             # What a crash left open may have acted.
             self._dispatcher.started.update(call.id for call in journal.open_calls)
@@ -97,6 +101,8 @@ class Turn:
             InfraError, ConfigError: the store cannot be written; the turn stays unfinished.
         """
         self.closing = True
+        if self._unsettled:
+            await self._dispatcher.prepare(self._journal.open_calls, recovers=True)
         tally, status = self._tally, ending.status
         reply = Reply(
             text=ending.text,
@@ -195,8 +201,13 @@ class Turn:
         """Run the calls of an answer. What is not repeatable begins and ends with its record being durable."""
         calls = answer.response.tool_calls
         repeatable = all(self._repeatable(call) for call in calls)
-        self._journal.note((answer.said(),))
-        if not repeatable:
+        if repeatable:
+            self._journal.note((answer.said(),))
+        else:
+            try:
+                await self._dispatcher.prepare(calls)
+            finally:
+                self._journal.note((answer.said(),))
             await self._journal.flush()
         self._messages.append(answer.response.message)
         returned = await self._dispatcher.run(calls, self._note)
@@ -206,17 +217,22 @@ class Turn:
         self._tally.fail(returned)
 
     async def _settle(self, calls: Sequence[ToolCall]) -> None:
-        """After a crash a repeatable call runs again; of any other the outcome is unknown.
-
-        So it is for a tool that is not there any more: it may have been anything.
+        """After a crash a repeatable call runs again, and the ledger knows about an effect; of any other call, and of
+        one whose tool is not there any more, the outcome is unknown.
         """
-        again = [call for call in calls if call.name in self._setup.tools and self._repeatable(call)]
+        effects = [call for call in calls if (tool := self._setup.tools.get(call.name)) and tool.effect]
+        await self._dispatcher.prepare(effects, recovers=True)
+        self._unsettled = False
+        repeatable = [call for call in calls if call.name in self._setup.tools and self._repeatable(call)]
+        again = [*repeatable, *effects]
         settled = list(await self._dispatcher.run(again, self._note)) if again else []
         for call in calls:
             if call not in again:
                 self._dispatcher.forbid(call)
                 settled.append(ToolReturned(result=_unknown(call)))
                 self._note(settled[-1])
+        if effects:
+            await self._journal.flush()
         results = {one.result.call_id: one.result for one in settled}
         last = self._messages.pop()
         if isinstance(last, ToolMessage):
@@ -233,6 +249,9 @@ class Turn:
 
     def _cut_off(self, call: ToolCall, status: str) -> ToolReturned:
         """The result of a call that is open when the turn ends."""
+        effect = self._dispatcher.cut_off(call, status)
+        if effect is not None:
+            return ToolReturned(result=effect)
         tool = self._setup.tools.get(call.name)
         if call.id in self._dispatcher.started and (tool is None or not tool.idempotent):
             return ToolReturned(result=_unknown(call))

@@ -35,6 +35,11 @@ class Parameters:
         required = [name for name, parameter in self._by_name.items() if parameter.required]
         return schema | {"required": required} if required else schema
 
+    @cached_property
+    def defaults(self) -> dict[str, Any]:
+        """What a parameter is where it is left out, for those that have a default other than None."""
+        return {name: p.schema["default"] for name, p in self._by_name.items() if "default" in p.schema}
+
     def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments as their Python types. What a model commonly errs in passes: `"3"` for 3, null for left out.
 

@@ -29,7 +29,8 @@ class ScriptEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """A `.sh` file of the skill's folder as a tool.
 
     `parameters` gives each one's JSON Schema (`type`, `description`, `default`, `enum`, `items`, bounds); one without
-    a `default` is required, unless it says `required: false`. `timeout` is in seconds.
+    a `default` is required, unless it says `required: false`. `timeout` is in seconds. `effect` is true or the account
+    in whose name it acts; `reconcile` is another `.sh` file, which finds out whether it did.
     """
 
     script: str
@@ -39,6 +40,8 @@ class ScriptEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     triggers: tuple[str, ...] = ()
     risk: RiskLevel | None = None
     idempotent: bool = False
+    effect: bool | str = False
+    reconcile: str = ""
     timeout: Annotated[float, msgspec.Meta(gt=0, le=_LONGEST)] = 60.0
 
 

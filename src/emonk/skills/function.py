@@ -10,6 +10,7 @@ from emonk.errors import InvalidConfig
 from emonk.records import RiskLevel
 from emonk.resilience.deadline import within
 from emonk.skills.arguments import Parameters
+from emonk.skills.effect import Account, Reconcile, ToolEffect
 from emonk.skills.protocol import Context
 from emonk.skills.result import phrase
 from emonk.skills.signature import Signature, read
@@ -31,6 +32,7 @@ class Tool(Generic[P, R]):
         triggers: phrases of users that mean this tool, with `{parameter}` placeholders.
         declared_risk: the risk that its author stated, or None.
         idempotent: a second call with the same arguments does no more than the first.
+        effect: what the ledger of effects needs, None for a tool that is no effect.
         timeout: seconds, or None for the turn's own deadline.
 
     `signature` stands in for the function's own, where that does not say what a model must be told.
@@ -43,6 +45,7 @@ class Tool(Generic[P, R]):
         name: str | None = None,
         risk: RiskLevel | str | None = None,
         idempotent: bool = False,
+        effect: Account | bool | ToolEffect = False,
         triggers: Sequence[str] = (),
         timeout: float | None = None,
         signature: Signature | None = None,
@@ -51,6 +54,7 @@ class Tool(Generic[P, R]):
         self.name = tool_name(name or getattr(function, "__name__", ""))
         self.declared_risk = None if risk is None else risk_level(risk, f"tool {self.name}")
         self.idempotent = idempotent
+        self.effect = self._as_effect(effect)
         self.triggers = (triggers,) if isinstance(triggers, str) else tuple(triggers)
         self.timeout = timeout
         self._given = signature
@@ -98,6 +102,20 @@ class Tool(Generic[P, R]):
         limit = self._limit(context)
         return phrase(await within(limit, self._call(values), clock=context.clock, what=f"tool {self.name}"))
 
+    def reconcile(self, find: Reconcile) -> Reconcile:
+        """Register, as a decorator, the function that finds out whether an effect of this tool happened.
+
+        It is called as `find(effect, ctx)` when a call was cut off, and returns `Happened`, `NotHappened`, or None when
+        it cannot tell. It may be called more than once, and must not act.
+
+        Raises:
+            InvalidConfig: the tool is no effect.
+        """
+        if self.effect is None:
+            raise InvalidConfig(f"tool {self.name} is no effect", hint="declare it with @tool(effect=True)")
+        self.effect.find = find
+        return find
+
     def in_skill(self, *, risk: RiskLevel | None, triggers: Sequence[str]) -> "Tool[P, R]":
         """The same tool, with its skill's risk and triggers where it states none of its own."""
         return Tool(
@@ -105,10 +123,23 @@ class Tool(Generic[P, R]):
             name=self.name,
             risk=self.declared_risk or risk,
             idempotent=self.idempotent,
+            effect=self.effect or False,
             triggers=self.triggers or triggers,
             timeout=self.timeout,
             signature=self._given,
         )
+
+    def _as_effect(self, effect: Account | bool | ToolEffect) -> ToolEffect | None:
+        if effect is False:
+            return None
+        if self.idempotent:
+            raise InvalidConfig(
+                f"tool {self.name} is declared idempotent and an effect",
+                hint="what may be done twice needs no ledger: leave out one of them",
+            )
+        if isinstance(effect, ToolEffect):
+            return effect
+        return ToolEffect(self.name, effect, lambda: self._signature.parameters)
 
     def _limit(self, context: Context) -> float | None:
         """Seconds; the turn's deadline alone is kept by whoever runs the turn."""
@@ -140,6 +171,7 @@ def tool(
     name: str | None = None,
     risk: RiskLevel | str | None = None,
     idempotent: bool = False,
+    effect: Account | bool = False,
     triggers: Sequence[str] = (),
     timeout: float | None = None,
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
@@ -152,6 +184,7 @@ def tool(
     name: str | None = None,
     risk: RiskLevel | str | None = None,
     idempotent: bool = False,
+    effect: Account | bool = False,
     triggers: Sequence[str] = (),
     timeout: float | None = None,
 ) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
@@ -168,15 +201,20 @@ def tool(
         name: what the model calls it; the function's own name by default.
         risk: `low`, `medium` or `high`; a tool that does not say is `high`.
         idempotent: a second call with the same arguments does no more than the first.
+        effect: the outside sees what it does, such as a post or a payment: it is done at most once in a turn, and a
+            call that was cut off is looked up before anything repeats it. True, or in whose name it acts: an account,
+            or a function of the arguments that gives it. See `Tool.reconcile`.
         triggers: phrases of users that mean this tool, with `{parameter}` placeholders.
         timeout: seconds that one call may take.
 
     Raises:
-        InvalidConfig: the name or the risk cannot be used.
+        InvalidConfig: the name or the risk cannot be used, or it is an effect and idempotent.
     """
 
     def make(wrapped: Callable[P, R]) -> Tool[P, R]:
-        return Tool(wrapped, name=name, risk=risk, idempotent=idempotent, triggers=triggers, timeout=timeout)
+        return Tool(
+            wrapped, name=name, risk=risk, idempotent=idempotent, effect=effect, triggers=triggers, timeout=timeout
+        )
 
     return make if function is None else make(function)
 

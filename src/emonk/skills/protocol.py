@@ -11,6 +11,7 @@ from emonk.records import RiskLevel
 from emonk.resilience.guard import Guard
 from emonk.resilience.guards import Guards
 from emonk.resilience.section import Component
+from emonk.skills.effect import ToolEffect
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +23,9 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
         deadline: on the clock's `monotonic()` seconds, when the turn ends whatever happens; None without limit.
         progress: shows one line to whoever watches the turn.
         guards: for calls to the outside, see `guard`.
+        effect_key: names what an effect does, the same for every attempt: send it as the other side's idempotency key.
+            Empty for a tool that is no effect.
+        acted_as: tells the ledger by which id the outside knows what an effect did.
     """
 
     agent: str
@@ -33,6 +37,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     deadline: float | None
     progress: Callable[[str], None]
     guards: Guards = msgspec.field(default_factory=Guards)
+    effect_key: str = ""
+    acted_as: Callable[[str], None] = lambda _remote_id: None
 
     def guard(self, name: str, component: Component = "api") -> Guard:
         """What guards the calls to a dependency of the tool's own: `await ctx.guard("weather.gov").call(fetch, url)`.
@@ -53,6 +59,8 @@ class Runnable(ToolLike, Protocol):
     def risk(self) -> RiskLevel: ...
     @property
     def idempotent(self) -> bool: ...
+    @property
+    def effect(self) -> ToolEffect | None: ...
 
     async def run(self, arguments: Mapping[str, Any], context: Context) -> str:
         """Validate, run, and phrase the result for the model.

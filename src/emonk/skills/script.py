@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 
 from emonk.errors import AgentError, InvalidConfig
+from emonk.records import Effect
 from emonk.skills.arguments import Parameters
+from emonk.skills.effect import Finding, Happened, NotHappened
 from emonk.skills.frontmatter import ScriptEntry
 from emonk.skills.function import Tool
 from emonk.skills.process import run_program
@@ -22,6 +24,7 @@ _ERROR_LINES = 20
 _ENV_LIMIT = 64 * 1024  # Linux refuses a single string of 128 KiB in the environment
 _ENV_TOTAL = 256 * 1024  # macOS takes 1 MiB for all of it, Linux a quarter of the stack
 _ENTRY_COST = 16  # for the pointer to a variable, its = and its end
+_REFUSED = 64  # EX_USAGE of sysexits.h: the command was used in a wrong way
 
 
 def script_tool(entry: ScriptEntry, folder: Path, variables: Sequence[str] = ()) -> Tool[..., Any]:
@@ -32,40 +35,76 @@ def script_tool(entry: ScriptEntry, folder: Path, variables: Sequence[str] = ())
     64 KiB, and the longest ones where all together have more than 256 KiB, come on standard input only. When it ends,
     whatever it started ends with it.
 
+    The script of an effect sees `EFFECT_KEY`. When it fails, whether it acted is not known, unless it ends with exit
+    code 64: then it did not. Its `reconcile` script gets the effect as JSON on standard input, and the arguments as
+    variables: exit code 0 says that it happened, with the result on standard output, 1 that it did not, and anything
+    else that it cannot tell.
+
     Raises:
-        InvalidConfig: the file is not there, or a parameter cannot be described.
+        InvalidConfig: a file is not there, a parameter cannot be described, or only an effect can be as it says.
     """
-    path = (folder / entry.script).resolve()
-    if path.suffix != ".sh" or not path.is_file() or not path.is_relative_to(folder.resolve()):
-        raise InvalidConfig(f"{folder}: {entry.script!r} is no .sh file of this skill")
+    path = _script(entry.script, folder)
+    find = _script(entry.reconcile, folder) if entry.reconcile else None
     if shutil.which("bash") is None:
         raise InvalidConfig("program bash is not installed")
     parameters = script_parameters(entry.name, entry.parameters)
     defaults = {each.name: each.schema["default"] for each in parameters if "default" in each.schema}
 
     async def run(_context: Context, **arguments: Any) -> str:
-        return await _run(path, defaults | arguments, variables)
+        return await _run(path, defaults | arguments, variables, _context.effect_key)
 
-    return Tool(
+    async def reconcile(effect: Effect, _context: Context) -> Finding:
+        return await _find(find, effect, variables) if find else None
+
+    tool: Tool[..., Any] = Tool(
         run,
         name=entry.name,
         risk=entry.risk,
         idempotent=entry.idempotent,
+        effect=entry.effect,
         triggers=entry.triggers,
         timeout=entry.timeout,
         signature=Signature(entry.description, Parameters(entry.name, parameters), "_context"),
     )
+    if find:
+        tool.reconcile(reconcile)
+    return tool
 
 
-async def _run(script: Path, arguments: dict[str, Any], variables: Sequence[str]) -> str:
+def _script(name: str, folder: Path) -> Path:
+    path = (folder / name).resolve()
+    if path.suffix != ".sh" or not path.is_file() or not path.is_relative_to(folder.resolve()):
+        raise InvalidConfig(f"{folder}: {name!r} is no .sh file of this skill")
+    return path
+
+
+async def _find(script: Path, effect: Effect, variables: Sequence[str]) -> Finding:
+    environment = _environment(script, effect.arguments, variables, effect.key)
+    finished = await run_program(["bash", str(script)], stdin=msgspec.json.encode(effect), environment=environment)
+    match finished.code:
+        case 0:
+            return Happened(finished.output)
+        case 1:
+            return NotHappened(finished.output.strip())
+        case _:
+            return None
+
+
+def _environment(script: Path, arguments: dict[str, Any], variables: Sequence[str], effect_key: str) -> dict[str, str]:
     environment = {name: os.environ[name] for name in (*_INHERITED, *variables) if name in os.environ}
-    environment |= {"SKILL_DIR": str(script.parent), **_as_variables(arguments)}
+    named = {"EFFECT_KEY": effect_key} if effect_key else {}
+    return environment | {"SKILL_DIR": str(script.parent), **named, **_as_variables(arguments)}
+
+
+async def _run(script: Path, arguments: dict[str, Any], variables: Sequence[str], effect_key: str) -> str:
+    environment = _environment(script, arguments, variables, effect_key)
     finished = await run_program(["bash", str(script)], stdin=msgspec.json.encode(arguments), environment=environment)
     if finished.code == 0:
         return finished.output
     how = f"ended with exit code {finished.code}" if finished.code > 0 else f"was ended by signal {-finished.code}"
     said = (finished.errors.strip() or finished.output.strip()).splitlines()[-_ERROR_LINES:]
-    raise AgentError("\n".join([f"{script.name} {how}", *said]), code="script_failed")
+    code = "script_refused" if finished.code == _REFUSED else "script_failed"
+    raise AgentError("\n".join([f"{script.name} {how}", *said]), code=code)
 
 
 def _as_variables(arguments: dict[str, Any]) -> dict[str, str]:

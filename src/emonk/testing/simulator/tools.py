@@ -13,6 +13,7 @@ from emonk.errors import AgentError, ConfigError, InvalidConfig, OutcomeUnknown,
 from emonk.records import RiskLevel
 from emonk.resilience.classify import hint_of
 from emonk.runtime.dispatch import RESULT_LIMIT
+from emonk.skills.effect import ToolEffect
 from emonk.skills.function import Tool
 from emonk.skills.protocol import Context, Runnable
 from emonk.testing.simulator.faults import Fault, ToolFault
@@ -56,6 +57,10 @@ class SimulatedTool:
     @property
     def idempotent(self) -> bool:
         return self._real.idempotent
+
+    @property
+    def effect(self) -> ToolEffect | None:
+        return self._real.effect
 
     async def run(self, arguments: Mapping[str, Any], context: Context) -> str:
         """Run as the schedule has it.

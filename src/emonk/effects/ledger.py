@@ -1,0 +1,130 @@
+"""The rows of one turn: read when a crash may have left some, written with the events that they belong to."""
+
+from typing import Protocol
+
+import msgspec
+
+from emonk.effects.key import effect_key
+from emonk.effects.unfinished import NAMESPACE, effect_of
+from emonk.records import Effect, Record, SessionKey
+from emonk.skills.effect import Identity
+from emonk.store.record_protocol import Put
+
+CONTENT_LIMIT = 40_000
+"""Characters of a result or message that a row keeps; the log keeps more."""
+
+REMOTE_ID_LIMIT = 1_000
+
+_encoder = msgspec.json.Encoder()
+
+
+class Journal(Protocol):
+    """The writes of a turn, in its order and under its lease."""
+
+    def put(self, put: Put) -> None:
+        """Have a record written in the same commit as the events that are noted next. Never raises."""
+        ...
+
+    async def flush(self) -> None:
+        """Make durable what was noted and put.
+
+        Raises:
+            InfraError, ConfigError: it could not be written.
+        """
+        ...
+
+    async def record(self, namespace: str, key: str) -> Record | None:
+        """One record of the store."""
+        ...
+
+
+class Occasion(msgspec.Struct, frozen=True, kw_only=True):
+    """What effects are for, and for whom; `name` is part of their keys."""
+
+    name: str
+    session: SessionKey
+    user_id: str
+    trace_id: str
+
+
+class EffectLedger:
+    """The effects of one occasion.
+
+    A turn that begins has none; one that goes on after a crash asks the store, once for each key.
+    """
+
+    def __init__(self, occasion: Occasion, journal: Journal, *, resumed: bool) -> None:
+        self._occasion = occasion
+        self._journal = journal
+        self._resumed = resumed
+        self._rows: dict[str, tuple[Effect, int]] = {}
+
+    def key(self, tool: str, identity: Identity) -> str:
+        """The key of a call."""
+        return effect_key(tool, identity, self._occasion.name)
+
+    async def find(self, key: str) -> None:
+        """Get to know the row of a key, if there is one.
+
+        Raises:
+            InfraError, ConfigError: the store could not be asked.
+        """
+        if key not in self._rows and self._resumed:
+            record = await self._journal.record(NAMESPACE, key)
+            if record is not None:
+                self._rows[key] = effect_of(record), record.version
+
+    def known(self, key: str) -> Effect | None:
+        """The row of a key that `find` found or that was written."""
+        row = self._rows.get(key)
+        return row and row[0]
+
+    def adopt(self, effect: Effect) -> None:
+        """Take a row for one that is there, though it was never written; its next state is its first write."""
+        self._rows[effect.key] = effect, 0
+
+    def new(self, key: str, tool: str, identity: Identity, at: int) -> Effect:
+        """A row that is not written yet; `at` is UTC microseconds."""
+        occasion = self._occasion
+        return Effect(
+            key=key,
+            session=occasion.session,
+            user_id=occasion.user_id,
+            trace_id=occasion.trace_id,
+            tool=tool,
+            arguments=identity.arguments,
+            occasion=occasion.name,
+            created_at=at,
+            updated_at=at,
+            account=identity.account,
+        )
+
+    def write(self, effect: Effect) -> Effect:
+        """Have a row written with the events that follow; as it is kept, with a result cut to `CONTENT_LIMIT`."""
+        effect = msgspec.structs.replace(
+            effect, content=_kept(effect.content, CONTENT_LIMIT), remote_id=_kept(effect.remote_id, REMOTE_ID_LIMIT)
+        )
+        version = self._rows[effect.key][1] if effect.key in self._rows else 0
+        self._journal.put(put_of(effect, version))
+        self._rows[effect.key] = effect, version + 1
+        return effect
+
+
+def put_of(effect: Effect, version: int) -> Put:
+    """The write of a row over the given version of it."""
+    return Put(
+        namespace=NAMESPACE,
+        key=effect.key,
+        data=_encoder.encode(effect),
+        expected_version=version,
+        session=effect.session,
+        state=effect.state,
+    )
+
+
+def _kept(text: str, limit: int) -> str:
+    """Without half characters, and cut in the middle where it is too long."""
+    if len(text) > limit:
+        half = limit // 2
+        text = f"{text[:half]}\n[... {len(text) - limit} characters left out ...]\n{text[-half:]}"
+    return text.encode(errors="backslashreplace").decode()
