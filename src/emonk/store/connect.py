@@ -88,7 +88,8 @@ async def _connect_postgres(url: str, clock: Clock) -> Store:
 
 async def _connect_firestore(url: str, clock: Clock) -> Store:
     from emonk.store.firestore.address import Address  # noqa: PLC0415 - as sqlite3
-    from emonk.store.firestore.store import FirestoreDatabase, FirestoreStore  # noqa: PLC0415 - as sqlite3
+    from emonk.store.firestore.database import FirestoreDatabase  # noqa: PLC0415 - as sqlite3
+    from emonk.store.firestore.store import FirestoreStore  # noqa: PLC0415 - as sqlite3
 
     address = Address(url)
     key = (address.place, address.root, asyncio.get_running_loop())  # as with PostgreSQL
