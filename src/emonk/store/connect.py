@@ -78,7 +78,8 @@ async def connect(url: str, *, clock: Clock = SYSTEM_CLOCK) -> Store:
 
 async def _connect_postgres(url: str, clock: Clock) -> Store:
     from emonk.store.postgres.address import Address  # noqa: PLC0415 - as sqlite3
-    from emonk.store.postgres.store import PostgresDatabase, PostgresStore  # noqa: PLC0415 - as sqlite3
+    from emonk.store.postgres.database import PostgresDatabase  # noqa: PLC0415 - as sqlite3
+    from emonk.store.postgres.store import PostgresStore  # noqa: PLC0415 - as sqlite3
 
     address = Address(url)
     key = (address.url, asyncio.get_running_loop())  # a connection belongs to an event loop
