@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from emonk.agent.expiry import SessionsSection
 from emonk.config import load
 from emonk.models.section import LlmSection
 from emonk.observe.section import AlertsSection
@@ -36,6 +37,7 @@ class AgentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: Limits = Limits()
     resilience: ResilienceSection = ResilienceSection()
     alerts: AlertsSection = AlertsSection()
+    sessions: SessionsSection = SessionsSection()
 
 
 class AgentFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
