@@ -19,10 +19,11 @@ _FIND = """SELECT number, revision, cutoff, fence, owner, expires, title FROM se
 _APPEND = "INSERT INTO events (place, at, data) VALUES (?, ?, ?)"
 _READ = """SELECT place - ?1, at, data FROM events WHERE place > ?1 + ?2 AND place < ?1 + ?3
     ORDER BY place LIMIT ?4"""
+_HELD = """SELECT number FROM sessions
+    WHERE agent = ? AND session_id = ? AND fence = ? AND revision = ? AND owner IS NOT NULL"""
 _ADVANCE = """UPDATE sessions SET revision = ?, cutoff = ifnull(?, cutoff), owner = iif(?, NULL, owner),
     last_active = ifnull(?, last_active), token_count = ifnull(?, token_count)
-    WHERE agent = ? AND session_id = ? AND fence = ? AND revision = ? AND owner IS NOT NULL
-    RETURNING number"""
+    WHERE number = ?"""
 _FINISH = """UPDATE inbox SET reply = ?
     WHERE session = ? AND message_id = ? AND revision IS NOT NULL AND reply IS NULL"""
 _REMOVE = "DELETE FROM events WHERE place > ? AND place < ?"
@@ -55,12 +56,13 @@ def commit(connection: sqlite3.Connection, made: Change, fence: Lease, expected_
     """Apply the change; see `Store.commit`."""
     session, revision = fence.session, expected_revision + len(made.events)
     active = None if made.reply is None else now
-    found = (session.agent, session.session_id, fence.fence, expected_revision)
-    values = (revision, made.cutoff, made.release, active, made.token_count, *found)
-    rows = connection.execute(_ADVANCE, values).fetchall()
-    if not rows:
+    held = (session.agent, session.session_id, fence.fence, expected_revision)
+    found = connection.execute(_HELD, held).fetchone()
+    if found is None:
         raise _stale(connection, fence, expected_revision)
-    number: int = rows[0][0]
+    number: int = found[0]
+    # Apart from the search: an UPDATE with RETURNING keeps what it returns in a table of its own.
+    connection.execute(_ADVANCE, (revision, made.cutoff, made.release, active, made.token_count, number))
     append(connection, number, expected_revision, made.events, now)
     finish = (made.reply, number, made.message_id)
     if made.reply is not None and connection.execute(_FINISH, finish).rowcount != 1:
