@@ -21,11 +21,12 @@ from aiohttp import (
     ConnectionTimeoutError,
     DummyCookieJar,
     ServerDisconnectedError,
+    SocketTimeoutError,
     TCPConnector,
 )
 from aiohttp.connector import Connection
 from aiohttp.http import HttpProcessingError
-from aiohttp.streams import StreamReader
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from yarl import URL
 
 from emonk.errors import InvalidConfig
@@ -48,7 +49,7 @@ class Lines:
         Args:
             base_url: where the provider is.
             headers: sent with every request.
-            silence: seconds without a byte after which a stream is given up.
+            silence: seconds after which a whole answer, or the next piece of a stream, is given up.
             proxies: those of the environment are used.
 
         Raises:
@@ -57,7 +58,7 @@ class Lines:
         if not all(value.isprintable() for value in headers.values()):
             raise InvalidConfig("a header holds characters that none can", hint="check the settings of the provider")
         loop = asyncio.get_running_loop()
-        timeout = ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=silence)
+        timeout = ClientTimeout(total=None, connect=silence, sock_connect=CONNECT_TIMEOUT, sock_read=silence)
         connector = TCPConnector(limit=0)
         self._session = ClientSession(
             connector=connector, cookie_jar=DummyCookieJar(), headers=headers, timeout=timeout, trust_env=proxies
@@ -68,6 +69,10 @@ class Lines:
         self._timeout = timeout
         self._request = ClientRequest("POST", URL(base_url), headers=headers, loop=loop, session=self._session)
         told = [(name, value) for name, value in self._request.headers.items() if name != "Content-Length"]
+        self._loop = loop
+        self._silence = silence
+        self._waiting: dict[Exchange, float] = {}  # by the time when it is given up: the earliest first
+        self._alarm: asyncio.TimerHandle | None = None
         self._head = "".join(f"{name}: {value}\r\n" for name, value in told)
 
     @property
@@ -75,6 +80,8 @@ class Lines:
         return self._session.closed
 
     async def aclose(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
         await self._session.close()
 
     def post(self, path: str, body: bytes) -> "AbstractAsyncContextManager[ClientResponse | Exchange]":
@@ -102,6 +109,27 @@ class Lines:
         except TimeoutError as error:
             raise ConnectionTimeoutError("no connection in time") from error
 
+    def watch(self, exchange: "Exchange") -> None:
+        """End it if it is still there when the time of silence is over; `let_go` says that it is not."""
+        self._waiting[exchange] = self._loop.time() + self._silence
+        if self._alarm is None:
+            self._alarm = self._loop.call_later(self._silence, self._look)
+
+    def let_go(self, exchange: "Exchange") -> None:
+        """The exchange is over."""
+        self._waiting.pop(exchange, None)
+
+    def _look(self) -> None:
+        """One timer for all: nearly every exchange is over long before, so that one for each would be for nothing."""
+        self._alarm = None
+        now = self._loop.time()
+        for exchange, until in tuple(self._waiting.items()):
+            if until > now:
+                self._alarm = self._loop.call_at(until, self._look)
+                return
+            del self._waiting[exchange]
+            exchange.fall_silent()
+
 
 class Exchange:
     """A request that is sent on entering, and its answer until that is left.
@@ -114,32 +142,34 @@ class Exchange:
 
     status: int
     headers: Mapping[str, str]
-    content: StreamReader
     _connection: Connection
 
     def __init__(self, lines: Lines, request: bytes) -> None:
         self._lines = lines
         self._sent = request
+        self.content: StreamReader = EMPTY_PAYLOAD
 
     async def __aenter__(self) -> Self:
-        connection = await self._lines.connection()
+        self._connection = await self._lines.connection()
+        self._lines.watch(self)
         try:
-            await self._begin(connection)
+            await self._begin(self._connection)
         except BaseException:
-            connection.close()
+            self._leave()
             raise
-        self._connection = connection
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        connection = self._connection
-        transport = connection.transport
-        if error is None and transport is not None and not transport.get_write_buffer_size():
-            connection.release()  # which closes it unless the answer was read to its end
-        else:
-            connection.close()
+        self._leave(clean=error is None)
+
+    def fall_silent(self) -> None:
+        """Let whoever waits for the answer know that there is none."""
+        error = SocketTimeoutError("no answer in time")
+        if self._connection.protocol is not None:
+            self._connection.protocol.set_exception(error)
+        self.content.set_exception(error)
 
     async def _begin(self, connection: Connection) -> None:
         protocol, transport = connection.protocol, connection.transport
@@ -151,3 +181,12 @@ class Exchange:
         while 100 <= message.code < 200:
             message, self.content = await protocol.read()
         self.status, self.headers = message.code, message.headers
+
+    def _leave(self, *, clean: bool = False) -> None:
+        self._lines.let_go(self)
+        connection = self._connection
+        transport = connection.transport
+        if clean and transport is not None and not transport.get_write_buffer_size():
+            connection.release()  # which closes it unless the answer was read to its end
+        else:
+            connection.close()

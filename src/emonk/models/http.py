@@ -69,8 +69,7 @@ class HttpClient:
         """
         lines = self._lines_here()
         try:
-            # A whole answer is silent until it comes: one timer for it all costs less than one anew for each piece.
-            async with asyncio.timeout(self._silence), lines.post(path, body) as answer:
+            async with lines.post(path, body) as answer:
                 if 200 <= answer.status < 300:
                     return await answer.content.read()
                 failure = await self._refusal(answer)
