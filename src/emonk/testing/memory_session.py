@@ -1,6 +1,6 @@
 """One session of a `MemoryDatabase`: its log, its inbox and its lease."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import msgspec
@@ -31,7 +31,11 @@ class Item:
 
 
 class MemorySession:
-    """A session as `Store` describes it. Times are UTC microseconds."""
+    """A session as `Store` describes it. Times are UTC microseconds.
+
+    Attributes:
+        is_dead: whether who holds the lease is seen to be gone.
+    """
 
     def __init__(self, key: SessionKey, number: int, now: int) -> None:
         self.key = key
@@ -48,6 +52,7 @@ class MemorySession:
         self._expires = 0
         self._cutoff = 0
         self._unfinished: dict[str, Item] = {}
+        self.is_dead: Callable[[Owner], bool] = is_dead
 
     @classmethod
     def written(cls, whole: Whole, number: int, now: int) -> Self:
@@ -142,7 +147,7 @@ class MemorySession:
 
     def lapsed(self, now: int) -> bool:
         """Nobody holds the lease."""
-        return self.owner is None or self._expires <= now or is_dead(self.owner)
+        return self.owner is None or self._expires <= now or self.is_dead(self.owner)
 
     def info(self) -> Session:
         """As it stands in a listing."""

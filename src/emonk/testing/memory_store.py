@@ -18,6 +18,7 @@ from emonk.store.change import change
 from emonk.store.grant import short_title
 from emonk.store.limits import check_memory, check_texts, checked_puts, encoded_metadata
 from emonk.store.memory_protocol import MemoryScope
+from emonk.store.owners import is_dead
 from emonk.store.protocol import INBOX_LIMIT, Accepted, Claimed, Operation
 from emonk.store.record_protocol import Put
 from emonk.store.refusals import busy, exists
@@ -36,13 +37,20 @@ class MemoryDatabase:
         sessions: everything that is kept, for a test to look at.
     """
 
-    def __init__(self, clock: Clock, *, latency: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        latency: Callable[[], float] | None = None,
+        dead: Callable[[Owner], bool] = is_dead,
+    ) -> None:
         """Begin empty.
 
         Args:
             clock: the time of leases and events.
             latency: gives the seconds of the running event loop after which a call is answered. It has acted by then.
                 Without it every call is answered at once.
+            dead: whether who holds a lease is seen to be gone.
         """
         self.clock = clock
         self.latency = latency
@@ -50,6 +58,7 @@ class MemoryDatabase:
         self.records = MemoryRecords()
         self.usage = MemoryUsage()
         self.memories = MemoryMemories()
+        self._dead = dead
         self._accepted = 0
         self._begun = 0
 
@@ -61,11 +70,17 @@ class MemoryDatabase:
         """Put a message that is not there yet into its inbox; None when that is full."""
         session = self.sessions.get(item.session)
         if session is None:
-            session = self.sessions[item.session] = MemorySession(item.session, self.number(), now)
+            session = self.keep(MemorySession(item.session, self.number(), now))
         if session.waiting >= INBOX_LIMIT:
             return None
         self._accepted += 1
         return session.add(self._accepted, item, now)
+
+    def keep(self, session: MemorySession) -> MemorySession:
+        """A new session."""
+        session.is_dead = self._dead
+        self.sessions[session.key] = session
+        return session
 
     def number(self) -> int:
         """Of the next session that begins."""
@@ -298,7 +313,7 @@ class MemoryStore:
         now, key = self._now(), whole.session.key
         if key in self._database.sessions:
             return await self._answer(exists(key))
-        made = self._database.sessions[key] = MemorySession.written(whole, self._database.number(), now)
+        made = self._database.keep(MemorySession.written(whole, self._database.number(), now))
         return await self._answer(made.info())
 
     def _found(self, session: SessionKey) -> MemorySession | None:

@@ -9,10 +9,13 @@ import contextlib
 import inspect
 import itertools
 import math
+import warnings
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from concurrent.futures import Executor
 from contextvars import Context
-from typing import Any, TypeVar, TypeVarTuple, Unpack
+from typing import Any, TypeVar, TypeVarTuple, Unpack, cast
+
+from emonk.testing.virtual_process import Numbered, Process, here, living, process_of
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -35,13 +38,17 @@ class VirtualLoop(asyncio.BaseEventLoop):
     """An `asyncio` event loop without sockets, on a time of its own that begins at `start` seconds.
 
     Functions handed to an executor (`asyncio.to_thread`) run at once, in the loop's own thread. A function that a
-    thread runs by other means is not waited for.
+    thread runs by other means is not waited for. What runs in a `Process` can be killed.
+
+    Attributes:
+        killed: the processes that were.
     """
 
     def __init__(self, *, start: float = 1000.0) -> None:
         super().__init__()
         self._now = start
         self._standstill = 0
+        self.killed: list[Process] = []
         self._selector = _Selector(self._pass)  # `BaseEventLoop` asks it how long nothing happens
         self._numbers = itertools.count()
         self.set_task_factory(self._make_task)
@@ -53,7 +60,24 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_at(
         self, when: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        return super().call_at(math.ceil(when * TICKS) / TICKS, callback, *args, context=context)
+        when = math.ceil(when * TICKS) / TICKS
+        process = here() if context is None else process_of(context)
+        if process is None:
+            return super().call_at(when, callback, *args, context=context)
+        return super().call_at(when, process.unless_dead, callback, *args, context=context)
+
+    def call_soon(
+        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        process = here() if context is None else process_of(context)
+        if process is None:
+            return super().call_soon(callback, *args, context=context)
+        return super().call_soon(process.unless_dead, callback, *args, context=context)
+
+    def kill(self, process: Process) -> None:
+        """End a process. What is left of it is disposed of when the loop closes."""
+        process.kill()
+        self.killed.append(process)
 
     def run_in_executor(
         self,
@@ -75,7 +99,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _make_task(
         self, loop: asyncio.AbstractEventLoop, coro: Work[Any], context: Context | None = None
     ) -> asyncio.Future[Any]:
-        return _NumberedTask(coro, next(self._numbers), loop=loop, context=context)
+        return Numbered(cast("Coroutine[Any, Any, Any]", coro), next(self._numbers), loop=loop, context=context)
 
     def _pass(self, seconds: float | None) -> None:
         """Nothing happens for so long: 0 when something is ready, None when no timer is set either."""
@@ -156,17 +180,6 @@ class _Selector:
         return ()
 
 
-class _NumberedTask(asyncio.Task[T]):
-    """Sets of tasks have the same order in each run, where addresses would give them another one each time."""
-
-    def __init__(self, coro: Work[T], number: int, *, loop: asyncio.AbstractEventLoop, context: Context | None) -> None:
-        self._number = number
-        super().__init__(coro, loop=loop, name=f"task {number}", context=context)
-
-    def __hash__(self) -> int:
-        return self._number
-
-
 def _place(task: "asyncio.Task[Any]") -> str:
     """The coroutines that the task is in, and the line of the innermost one."""
     inner: Any = task.get_coro()
@@ -178,9 +191,18 @@ def _place(task: "asyncio.Task[Any]") -> str:
     return " > ".join(names) + ("" if frame is None else f", line {frame.f_lineno}")
 
 
+def _unheard(*_: object) -> None:
+    """Nobody listens any more."""
+
+
 def _close(loop: VirtualLoop) -> None:
     """Cancel what is left; who will not be cancelled is left where it is."""
-    tasks = asyncio.all_tasks(loop)
+    if loop.killed:
+        loop.set_exception_handler(_unheard)  # what the dead complain of is nobody's
+    with warnings.catch_warnings(action="ignore"):
+        for process in loop.killed:
+            process.bury()
+    tasks = living(asyncio.all_tasks(loop))
     for task in tasks:
         task.cancel()
     loop.begin_anew()

@@ -28,7 +28,7 @@ def no_unknown_outcome_is_retried(history: History) -> Iterator[str]:
     """What may have acted, a tool that is not idempotent with these arguments, does not run again in its turn.
 
     Whoever asks, under whichever id, in whichever instance. An outcome is unknown where the tool acted and then broke
-    off, and where the log says so to the instance that takes the turn over.
+    off, and where the log says so of what has run before another instance takes the turn over.
     """
     runs: dict[tuple[str, str], ToolBegan] = {}
     acted: set[tuple[str, str]] = set()
@@ -38,7 +38,7 @@ def no_unknown_outcome_is_retried(history: History) -> Iterator[str]:
         session = record.where.session
         match record:
             case Granted():
-                taken_over = [key for key in acted & lost if runs[key].message_id == record.message_id]
+                taken_over = [key for key in runs.keys() & lost if runs[key].message_id == record.message_id]
                 unknown |= {_action(runs[key]): runs[key] for key in taken_over if key[0] == session}
             case ToolBegan(idempotent=False):
                 if _action(record) in unknown:

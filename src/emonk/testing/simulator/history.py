@@ -6,7 +6,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from emonk.events import Logged
+from emonk.events import Event, Logged
 from emonk.messages import Message
 from emonk.records import Reply, SessionKey
 from emonk.resilience.breaker_events import CircuitState
@@ -96,11 +96,65 @@ class Happened(Record, frozen=True, kw_only=True):
         return self.what
 
 
+class Up(Record, frozen=True, kw_only=True):
+    """An instance has started on a host, or begins to stop."""
+
+    host: int
+    up: bool
+
+    def told(self) -> str:
+        return f"{'is up' if self.up else 'stops'} on host {self.host}"
+
+
+class Crashed(Record, frozen=True, kw_only=True):
+    """An instance was killed right after a step, such as `write answer done`."""
+
+    after: str
+
+    def told(self) -> str:
+        return f"is killed after: {self.after}"
+
+
+class Acknowledged(Record, frozen=True, kw_only=True):
+    """A caller was told that the message is durable."""
+
+    def told(self) -> str:
+        return "is accepted"
+
+
+class Leased(Record, frozen=True, kw_only=True):
+    """The store granted a lease, whether or not anybody will hear of it."""
+
+    fence: int
+
+    def told(self) -> str:
+        return f"is leased {self.fence}"
+
+
+class Wrote(Record, frozen=True, kw_only=True):
+    """The store took a write under a lease.
+
+    Attributes:
+        finished: names the message whose turn it ends.
+        released: the lease was given back with it.
+    """
+
+    fence: int
+    events: tuple[Event, ...] = ()
+    finished: str = ""
+    released: bool = False
+
+    def told(self) -> str:
+        what = ", ".join(type(event).__name__ for event in self.events) or "nothing more"
+        return f"has written under lease {self.fence}: {what}{f', ends {self.finished}' if self.finished else ''}"
+
+
 class Granted(Record, frozen=True, kw_only=True):
-    """An instance got the turn of a message."""
+    """An instance got the turn of a message, with so many answers of models in its log."""
 
     fence: int
     resumed: bool
+    answers: int = 0
 
     def told(self) -> str:
         return f"{'resumes' if self.resumed else 'begins'} under lease {self.fence}"

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, suppress
 from functools import partial
 from random import Random
 from typing import Self, TypeVar
@@ -12,23 +12,23 @@ from msgspec.structs import replace
 from emonk.agent import Agent
 from emonk.agent.models import spec_of
 from emonk.errors import EmonkError, Unavailable
-from emonk.events import InboxItem
 from emonk.models.protocol import Model
 from emonk.observe.alerts import Alerts
 from emonk.observe.trace import get_trace_id, trace_context
-from emonk.records import Owner, Reply, SessionKey
+from emonk.records import Reply, SessionKey
 from emonk.resilience.breaker_events import BreakerEvent
 from emonk.resilience.guards import Guards
 from emonk.runtime.candidates import Role
-from emonk.runtime.progress import TurnReplied
+from emonk.runtime.progress import MessageAccepted, TurnReplied
 from emonk.skills.protocol import Runnable
-from emonk.store.protocol import Accepted, Claimed, Store
-from emonk.testing.memory_store import MemoryDatabase, MemoryStore
+from emonk.store.protocol import Store
 from emonk.testing.simulator import history
+from emonk.testing.simulator.life import Armed, Killed, Life
 from emonk.testing.simulator.remote import SimulatedModel
 from emonk.testing.simulator.scene import Scene, trace_of
-from emonk.testing.simulator.schedule import Said
+from emonk.testing.simulator.schedule import Crash, Said
 from emonk.testing.simulator.tools import SimulatedTool
+from emonk.testing.simulator.wire import Network
 from emonk.turns import Pump
 
 T = TypeVar("T")
@@ -82,48 +82,90 @@ class Instance:
 
     Attributes:
         agent: the one that runs, or did so last: each start makes another one.
-        number: of this life of the instance; what an agent knows of the world ends with it.
+        life: in which it runs; what an agent knows of the world ends with it.
     """
 
-    def __init__(self, agent: Agent, number: int, scene: Scene, database: MemoryDatabase, wrap: Wrap) -> None:
-        self.number = number
+    def __init__(self, agent: Agent, number: int, scene: Scene, network: Network, wrap: Wrap) -> None:
         self._given = agent
         self._scene = scene
-        self._database = database
+        self._network = network
         self._wrap = wrap
-        self._open = AsyncExitStack()
+        self._armed: list[Armed] = []
         self._up = asyncio.Event()
+        self._open = AsyncExitStack()
+        self.life = self._live(number, number % scene.schedule.hosts)
         self.agent = self._made()
+
+    @property
+    def number(self) -> int:
+        """Of its life."""
+        return self.life.number
+
+    @property
+    def is_up(self) -> bool:
+        """It was started, and neither stopped nor killed since."""
+        return self._up.is_set()
 
     async def start(self) -> None:
         """Start the agent as a process would."""
-        await self._open.enter_async_context(self.agent)
-        if self._scene.schedule.pump:
-            await self._open.enter_async_context(Pump([self.agent], clock=self._scene.clock))
-        self._up.set()
+        with suppress(Killed):
+            await self.life.call(self._start)
+            self._scene.add(history.Up(self._scene.where(instance=self.number), host=self.life.host, up=True))
+            self._up.set()
 
     async def stop(self) -> None:
-        """Stop it in order."""
+        """Stop it in order, as far as it gets."""
         self._up.clear()
-        await self._open.aclose()
+        self._scene.add(history.Up(self._scene.where(instance=self.number), host=self.life.host, up=False))
+        self.life.stopping = True
+        with suppress(Killed):
+            await self.life.call(self._open.aclose)
 
-    async def restart(self) -> None:
-        """Start another one in its place."""
-        self.number += _LIVES
+    async def restart(self, host: int | None = None) -> None:
+        """Start another one in its place, on the same host if none is given."""
+        self.life = self._live(self.number + _LIVES, self.life.host if host is None else host)
+        self._open = AsyncExitStack()
         self.agent = self._made()
         await self.start()
 
+    def arm(self, crash: Crash) -> None:
+        """Kill it when it has come to that step, or at once."""
+        if crash.step:
+            self._armed.append(Armed(crash, crash.step))
+        elif not self.life.dead:
+            self.life.crash(crash)
+
+    def disarm(self) -> None:
+        """From here on it lives."""
+        self._armed.clear()
+
+    def _live(self, number: int, host: int) -> Life:
+        return Life(number, host, self._scene, self._armed, self._killed)
+
+    def _killed(self, crash: Crash) -> None:
+        self._up.clear()
+        self._scene.later(crash.down, self._revive, crash)
+
+    def _revive(self, crash: Crash) -> None:
+        host = self.number + 1000 if crash.elsewhere else None
+        self._reviving = asyncio.create_task(self.restart(host))
+
+    async def _start(self) -> None:
+        await self._open.enter_async_context(self.agent)
+        if self._scene.schedule.pump:
+            await self._open.enter_async_context(Pump([self.agent], clock=self._scene.clock))
+
     def _made(self) -> SimulatedAgent:
-        scene, number, wrap = self._scene, self.number, self._wrap
+        scene, life, wrap = self._scene, self.life, self._wrap
         made = SimulatedAgent.of(self._given)
         made.put(
-            model=lambda spec, role: wrap(SimulatedModel(spec, scene, number, role)),
-            tools=[SimulatedTool(tool, scene, number) for tool in self._given.tools],
-            store=_WatchedStore(self._database, scene, number),
+            model=lambda spec, role: wrap(SimulatedModel(spec, scene, life, role)),
+            tools=[SimulatedTool(tool, scene, life) for tool in self._given.tools],
+            store=self._network.store(life),
             scene=scene,
         )
         for spec in made.specs:
-            made.guards.of("models", spec).breaker.subscribe(partial(self._circuit, number))
+            made.guards.of("models", spec).breaker.subscribe(partial(self._circuit, life.number))
         return made
 
     async def converse(self, said: Said) -> None:
@@ -138,8 +180,9 @@ class Instance:
             await asyncio.wait({asking}, timeout=said.after)
             if said.leave == "cancels" and not asking.done():
                 await self._up.wait()
-                ended = await self.agent.cancel(said.session)
-                self._scene.add(history.Happened(self._where(said), what=f"cancels the turn: {ended}"))
+                with suppress(Killed):
+                    ended = await self.life.call(lambda: self.agent.cancel(said.session))
+                    self._scene.add(history.Happened(self._where(said), what=f"cancels the turn: {ended}"))
             elif not asking.done():
                 self._scene.add(history.Happened(self._where(said), what="goes away"))
                 asking.cancel()
@@ -150,9 +193,10 @@ class Instance:
 
     async def resume(self, session: SessionKey) -> None:
         """Take up what others left."""
+        await self._up.wait()
         try:
-            await self.agent.resume(session.session_id)
-        except EmonkError as error:
+            await self.life.call(lambda: self.agent.resume(session.session_id))
+        except (EmonkError, Killed) as error:
             self._scene.add(history.Happened(self._scene.where(instance=self.number), what=f"cannot resume: {error}"))
 
     def _circuit(self, number: int, event: BreakerEvent) -> None:
@@ -168,13 +212,17 @@ class Instance:
         )
 
     async def _enqueue(self, said: Said) -> None:
-        accepted = await self._insisting(said, self._accepted)
-        self._scene.add(history.Enqueued(self._where(said), accepted=accepted))
+        try:
+            accepted = await self._insisting(said, self._accepted)
+        except Killed:
+            self._scene.add(history.Refused(self._where(said), error=""))
+        else:
+            self._scene.add(history.Enqueued(self._where(said), accepted=accepted))
 
     async def _ask(self, said: Said) -> None:
         try:
             reply = await self._insisting(said, self._watch if said.streaming else self._process)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, Killed):
             self._scene.add(history.Refused(self._where(said), error=""))
         except Exception as error:  # noqa: BLE001 - whatever it is, it goes into the record
             self._scene.add(history.Refused(self._where(said), error=f"{type(error).__name__}: {error}"))
@@ -182,14 +230,19 @@ class Instance:
             self._scene.add(history.Answered(self._where(said), reply=reply))
 
     async def _insisting(self, said: Said, ask: Callable[[Said], Awaitable[T]]) -> T:
-        """Ask again, with the same message id, where the instance was stopped meanwhile: so its error says."""
+        """Ask again, with the same message id, where the instance was stopped or killed meanwhile."""
+
+        async def asked() -> T:
+            with trace_context(trace_of(said)):
+                return await ask(said)
+
         while True:
             await self._up.wait()
-            life = self.number
+            life = self.life
             try:
-                return await ask(said)
-            except Unavailable as error:
-                if self._up.is_set() and self.number == life:
+                return await life.call(asked)
+            except (Unavailable, Killed) as error:
+                if said.gives_up if isinstance(error, Killed) else self._up.is_set() and self.life is life:
                     raise
                 self._scene.add(history.Happened(self._where(said), what=f"asks again: {error}"))
 
@@ -207,35 +260,11 @@ class Instance:
         events = self.agent.stream(said.text, session_id=said.session, user_id=said.user, message_id=said.message_id)
         async with aclosing(events):
             async for event in events:
+                if isinstance(event, MessageAccepted):
+                    self._scene.add(history.Acknowledged(self._where(said)))
                 if isinstance(event, TurnReplied):
                     return event.reply
         raise AssertionError("the stream ended without its reply")
 
     def _where(self, said: Said) -> history.Where:
         return self._scene.where(said, self.number)
-
-
-class _WatchedStore(MemoryStore):
-    """Writes down who gets which turn."""
-
-    def __init__(self, database: MemoryDatabase, scene: Scene, instance: int) -> None:
-        super().__init__(database)
-        self._scene = scene
-        self._instance = instance
-
-    async def accept(self, item: InboxItem, *, owner: Owner | None = None) -> Accepted:
-        accepted = await super().accept(item, owner=owner)
-        self._granted_to(accepted.claimed)
-        return accepted
-
-    async def claim(self, session: SessionKey, owner: Owner) -> Claimed | None:
-        claimed = await super().claim(session, owner)
-        self._granted_to(claimed)
-        return claimed
-
-    def _granted_to(self, claimed: Claimed | None) -> None:
-        if claimed is None:
-            return
-        item = claimed.item
-        where = history.Where(self._scene.now(), item.session.session_id, item.message_id, self._instance)
-        self._scene.add(history.Granted(where, fence=claimed.lease.fence, resumed=claimed.resumed))

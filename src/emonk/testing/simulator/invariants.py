@@ -7,7 +7,7 @@ from typing import cast
 import msgspec
 
 from emonk.errors import InvalidConfig
-from emonk.testing.simulator import acts, circuits, requests, service, sessions
+from emonk.testing.simulator import acts, circuits, requests, service, sessions, survival
 from emonk.testing.simulator.history import Came, Granted, History, Noted, Sent, ToolBegan, ToolLeft, same_each_time
 
 Invariant = Callable[[History], Iterable[str]]
@@ -65,9 +65,13 @@ def turns_keep_their_limit(history: History) -> Iterator[str]:
 INVARIANTS: tuple[Invariant, ...] = (
     acts.no_unknown_outcome_is_retried,
     acts.no_call_acts_twice,
+    survival.what_acted_is_told,
     acts.nothing_above_low_risk_runs,
+    survival.a_session_has_one_writer,
+    survival.a_message_is_answered_once,
     requests.requests_are_valid,
     requests.gemini_takes_every_request,
+    survival.no_logged_answer_is_asked_for_again,
     requests.no_retry_before_the_hint,
     requests.no_retry_after_a_final_error,
     requests.no_retry_after_output_began,
@@ -83,6 +87,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     sessions.repetitions_get_the_same_reply,
     sessions.the_log_is_well_formed,
     sessions.sessions_keep_their_order,
+    survival.what_was_cut_is_taken_up_in_time,
     turns_keep_their_limit,
     nothing_hangs,
     nothing_is_left_over,

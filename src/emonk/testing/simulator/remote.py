@@ -24,6 +24,7 @@ from emonk.runtime.candidates import Role
 from emonk.testing.simulator.answers import answer
 from emonk.testing.simulator.faults import Fault, ModelFault
 from emonk.testing.simulator.history import Blame, Came, Sent, Where
+from emonk.testing.simulator.life import Life
 from emonk.testing.simulator.scene import Scene
 
 SILENCE = 60.0
@@ -36,11 +37,11 @@ _STATUS = {ModelFault.HTTP_500: 500, ModelFault.HTTP_503: 503, ModelFault.HTTP_5
 class SimulatedModel:
     """One model of one instance of an agent; `wrap` in `simulate` may put something around it."""
 
-    def __init__(self, spec: str, scene: Scene, instance: int, role: Role = "lead") -> None:
+    def __init__(self, spec: str, scene: Scene, life: Life, role: Role = "lead") -> None:
         self._spec = spec
         self._role: Role = role
         self._scene = scene
-        self._instance = instance
+        self._life = life
 
     @property
     def spec(self) -> str:
@@ -82,7 +83,7 @@ class SimulatedModel:
         turn = self._scene.turn_of(get_trace_id())
         fault = self._scene.model_fault(turn.session, self._role)
         number = self._scene.next_request()
-        call = _Call(self._spec, request, fault=fault, number=number, scene=self._scene, instance=self._instance)
+        call = _Call(self._spec, request, fault=fault, number=number, scene=self._scene, life=self._life)
         self._scene.add(
             Sent(
                 call.where,
@@ -92,6 +93,7 @@ class SimulatedModel:
                 fault=str(fault or ""),
             )
         )
+        self._life.passed("ask model", "sent")
         return call
 
 
@@ -99,7 +101,7 @@ class _Call:
     """One request on its way."""
 
     def __init__(
-        self, spec: str, request: ModelRequest, *, fault: Fault | None, number: int, scene: Scene, instance: int
+        self, spec: str, request: ModelRequest, *, fault: Fault | None, number: int, scene: Scene, life: Life
     ) -> None:
         turn = scene.turn_of(get_trace_id())
         self._spec = spec
@@ -108,7 +110,7 @@ class _Call:
         self._scene = scene
         self._number = number
         self._turn = turn
-        self._instance = instance
+        self._life = life
         seed = scene.schedule.seed
         self._random = Random(f"{seed} {turn.message_id} {len(request.messages)}")  # noqa: S311 - repeatable
         self._pace = Random(f"{seed} pace {number}")  # noqa: S311 - repeatable
@@ -128,7 +130,7 @@ class _Call:
     @property
     def where(self) -> Where:
         """Now, and whose call it is."""
-        return self._scene.where(self._turn, self._instance)
+        return self._scene.where(self._turn, self._life.number)
 
     async def sleep(self, seconds: float) -> None:
         """The world takes its time."""
@@ -145,6 +147,8 @@ class _Call:
         if fault is not None and isinstance(kind, ModelFault):
             await self._suffer(fault, kind)
         await self.sleep(self._pace.uniform(0.2, 3.0))
+        self._life.passed("ask model", "done")
+        await self.sleep(self._pace.uniform(0.001, 0.05))
         if kind is ModelFault.DROPPED_AFTER:
             raise Unavailable(f"{self._spec} closed the connection", code="disconnected")
         if self.cut is not None and not streaming:
@@ -196,12 +200,14 @@ class _Call:
     def answered(self, response: ModelResponse) -> None:
         """It came through."""
         self._add(outcome=str(response.outcome))
+        self._life.passed("ask model", "heard")
 
     def failed(self, error: BaseException) -> None:
         """It did not."""
         hint = None if isinstance(error, QuotaExhausted) else hint_of(error)
         final = isinstance(error, ConfigError | QuotaExhausted)
         self._add(error=type(error).__name__, final=final, hint=hint, blame=_blame(error))
+        self._life.passed("ask model", "heard")
 
     def _add(
         self, *, outcome: str = "", error: str = "", final: bool = False, hint: float | None = None, blame: Blame = ""

@@ -8,7 +8,8 @@ import msgspec
 from emonk.agent import Agent
 from emonk.errors import InvalidConfig
 from emonk.resilience.bounds import whole
-from emonk.testing.simulator.history import Answered, History, Sent, ToolBegan
+from emonk.testing.simulator.crashes import with_crashes
+from emonk.testing.simulator.history import Answered, Crashed, History, Sent, ToolBegan
 from emonk.testing.simulator.instance import Wrap
 from emonk.testing.simulator.invariants import INVARIANTS, Broken, Invariant, check_invariants, first_broken
 from emonk.testing.simulator.schedule import Schedule, schedule
@@ -24,6 +25,7 @@ class Outcome(msgspec.Struct, frozen=True):
         seconds: of virtual time.
         replies: how many there were of each status.
         tool_runs: how often each tool was entered; of one that is missing the run says nothing.
+        crashes: how often an instance was killed right after each kind of step.
         broken: the first invariant that did not hold.
         schedule: in lines, where something is broken.
         log: what happened, in lines, where something is broken.
@@ -35,6 +37,7 @@ class Outcome(msgspec.Struct, frozen=True):
     seconds: float
     replies: dict[str, int]
     tool_runs: dict[str, int]
+    crashes: dict[str, int] = {}
     broken: Broken | None = None
     schedule: tuple[str, ...] = ()
     log: tuple[str, ...] = ()
@@ -66,6 +69,7 @@ class Report:
         self.seconds = 0.0
         self.replies: Counter[str] = Counter()
         self.tool_runs: Counter[str] = Counter()
+        self.crashes: Counter[str] = Counter()
         self.broken: list[Outcome] = []
         for outcome in outcomes:
             self.add(outcome)
@@ -78,6 +82,7 @@ class Report:
         self.seconds += outcome.seconds
         self.replies.update(outcome.replies)
         self.tool_runs.update(outcome.tool_runs)
+        self.crashes.update(outcome.crashes)
         if outcome.broken is not None:
             self.broken.append(outcome)
             self.broken.sort(key=lambda each: each.seed)
@@ -105,7 +110,7 @@ class Report:
         told = f"{len(self.broken)} broken" if self.broken else "every invariant held"
         yield (
             f"{_count(self.seeds, 'seed')}, {_count(self.messages, 'message')}, {_count(self.requests, 'model call')}, "
-            f"{self.seconds / 3600:.1f} virtual hours: {told}"
+            f"{_count(self.crashes.total(), 'crash', 'es')}, {self.seconds / 3600:.1f} virtual hours: {told}"
         )
         if self.replies:
             yield f"replies: {_listed(self.replies)}"
@@ -149,12 +154,12 @@ def try_seed(
     agent: Agent, seed: int, invariants: Sequence[Invariant] = INVARIANTS, wrap: Wrap = lambda model: model
 ) -> Outcome:
     """Run one seed."""
-    return judge(live(agent, schedule(seed), wrap=wrap), invariants)
+    return judge(live(agent, with_crashes(schedule(seed)), wrap=wrap), invariants)
 
 
 def replay(agent: Agent, run: int | Schedule, *, wrap: Wrap = lambda model: model) -> History:
     """Everything that happens in one run, of a seed or of a schedule written by hand."""
-    return live(agent, schedule(run) if isinstance(run, int) else run, wrap=wrap)
+    return live(agent, with_crashes(schedule(run)) if isinstance(run, int) else run, wrap=wrap)
 
 
 def judge(history: History, invariants: Sequence[Invariant] = INVARIANTS) -> Outcome:
@@ -167,6 +172,7 @@ def judge(history: History, invariants: Sequence[Invariant] = INVARIANTS) -> Out
         seconds=round(history.seconds, 3),
         replies=dict(Counter(answered.reply.status for answered in history.of(Answered))),
         tool_runs=dict(Counter(began.tool for began in history.of(ToolBegan))),
+        crashes=dict(Counter(crashed.after for crashed in history.of(Crashed))),
         broken=broken,
         schedule=tuple(history.schedule.lines()) if broken else (),
         log=tuple(history.lines()) if broken else (),
@@ -177,5 +183,5 @@ def _listed(counts: Counter[str]) -> str:
     return ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
+def _count(number: int, what: str, more: str = "s") -> str:
+    return f"{number} {what}{more if number != 1 else ''}"

@@ -1,12 +1,19 @@
 """What everything in a run has in common: its schedule, its clock, its history, and whose turn it is."""
 
+import asyncio
 from collections import Counter
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import TypeVarTuple, Unpack
 
 from emonk.runtime.candidates import Role
 from emonk.testing.simulator.faults import Fault
 from emonk.testing.simulator.history import Record, Where
 from emonk.testing.simulator.schedule import Outage, Said, Schedule
 from emonk.testing.virtual_loop import SimClock
+from emonk.testing.virtual_process import here
+
+Ts = TypeVarTuple("Ts")
 
 HEALED = 900.0
 """Seconds after the last event from which on nothing goes wrong any more: what was accepted has to end then."""
@@ -26,14 +33,25 @@ class Scene:
         self._outages = [event for event in schedule.events if isinstance(event, Outage)]
         self._healed = max((event.at for event in schedule.events), default=0.0) + HEALED
         self._counted: Counter[tuple[str, str]] = Counter()
+        self._outside = copy_context()
 
     def now(self) -> float:
         """Seconds after the start."""
         return self.clock.monotonic() - self._start
 
     def add(self, record: Record) -> None:
-        """Write down what happened."""
+        """Write down what happened, unless an instance says so that was killed."""
+        process = here()
+        if process is None or not process.dead:
+            self._records.append(record)
+
+    def write(self, record: Record) -> None:
+        """Write down what happened, whoever runs now."""
         self._records.append(record)
+
+    def later(self, seconds: float, act: Callable[[Unpack[Ts]], object], *args: *Ts) -> None:
+        """Have the world around do something, whatever becomes of who runs now."""
+        asyncio.get_running_loop().call_later(seconds, act, *args, context=self._outside)
 
     def where(self, said: Said | None = None, instance: int = 0) -> Where:
         """Now, and on whose behalf."""

@@ -31,6 +31,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
         streaming: the user watches the answer.
         patient: nobody waits for the reply, and only a language model may give it.
         leave: the caller goes away, or cancels the turn, `after` seconds.
+        gives_up: the caller does not come back when the instance was killed.
     """
 
     at: float
@@ -43,11 +44,13 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     patient: bool = False
     leave: Leave = ""
     after: float = 0.0
+    gives_up: bool = False
 
     def __str__(self) -> str:
         how = ", watching" if self.streaming else ", for later" if self.patient else ""
         where = f" to instance {self.instance}" if self.instance else ""
         left = f", {self.leave} after {self.after:g} s" if self.leave else ""
+        left += ", once" if self.gives_up else ""
         return f"{self.session}: {self.user} says {self.message_id} {self.text!r}{where}{how}{left}"
 
 
@@ -84,7 +87,30 @@ class Restart(msgspec.Struct, frozen=True):
         return f"instance {self.instance} restarts"
 
 
-Event = Said | Jump | Outage | Restart
+class Crash(msgspec.Struct, frozen=True, kw_only=True):
+    """An instance is killed, as by `kill -9`, and starts again `down` seconds later.
+
+    Attributes:
+        at: from when on its steps are counted, or when it is killed if none are.
+        step: right after which of them it is killed; 0 is for at once.
+        after: which kind of steps counts, such as `write answer done`; empty for all.
+        elsewhere: it starts again on another host, from where nobody sees that its former process is dead.
+    """
+
+    at: float
+    instance: int = 0
+    step: int = 0
+    after: str = ""
+    down: float = 1.0
+    elsewhere: bool = False
+
+    def __str__(self) -> str:
+        when = f" after step {self.step}{f' of {self.after}' if self.after else ''}" if self.step else ""
+        where = " on another host" if self.elsewhere else ""
+        return f"instance {self.instance} is killed{when}, and is back{where} in {self.down:g} s"
+
+
+Event = Said | Jump | Outage | Restart | Crash
 Faults = Mapping[str, Mapping[int, Fault]]
 """By session, then by the number of the call in it, from 1."""
 
@@ -94,6 +120,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         instances: agents on the one store, as replicas of a service are.
+        hosts: on how many hosts these are.
         pump: instances look for turns that others left, as `emonk serve` does.
     """
 
@@ -102,6 +129,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     models: Faults = {}
     tools: Faults = {}
     instances: int = 1
+    hosts: int = 1
     pump: bool = False
 
     @property
@@ -111,7 +139,8 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     def lines(self) -> Iterator[str]:
         """The schedule, for people."""
         pump = " with a pump" if self.pump else ""
-        yield f"seed {self.seed}: {self.instances} instance{'s' * (self.instances > 1)}{pump}"
+        hosts = f" on {self.hosts} hosts" if self.hosts > 1 else ""
+        yield f"seed {self.seed}: {self.instances} instance{'s' * (self.instances > 1)}{hosts}{pump}"
         for event in self.events:
             yield f"{event.at:9.3f}  {event}"
         for what, faults in (("model call", self.models), ("tool run", self.tools)):

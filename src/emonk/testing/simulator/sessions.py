@@ -16,7 +16,7 @@ from emonk.events import (
     UserSaid,
 )
 from emonk.records import Reply, ReplyStatus
-from emonk.testing.simulator.history import Answered, Enqueued, History, Record, Refused, Said
+from emonk.testing.simulator.history import Acknowledged, Answered, Enqueued, History, Record, Refused, Said
 
 _STATUSES = frozenset(get_args(ReplyStatus))
 
@@ -24,7 +24,7 @@ _STATUSES = frozenset(get_args(ReplyStatus))
 def every_message_gets_its_reply(history: History) -> Iterator[str]:
     """Whoever asks gets a reply and no exception, and an accepted message has one in the end, also if its user left."""
     patient = {said.session for said in history.schedule.messages if said.patient}
-    left = {said.message_id for said in history.schedule.messages if said.leave == "leaves"}
+    left = {said.message_id for said in history.schedule.messages if said.leave == "leaves" or said.gives_up}
     for refused in history.of(Refused):
         behind = refused.error.startswith("Postponed") and refused.where.session in patient
         if refused.error and not behind:
@@ -60,7 +60,7 @@ def nothing_acknowledged_is_lost(history: History) -> Iterator[str]:
         match record:
             case Answered(reply=reply) if reply.status != "busy":
                 key = (record.where.session, record.message_id)
-            case Enqueued(accepted=True):
+            case Enqueued(accepted=True) | Acknowledged():
                 key = (record.where.session, record.message_id)
             case _:
                 continue

@@ -18,6 +18,7 @@ from emonk.skills.function import Tool
 from emonk.skills.protocol import Context, Runnable
 from emonk.testing.simulator.faults import Fault, ToolFault
 from emonk.testing.simulator.history import ToolActed, ToolBegan, ToolLeft, Where
+from emonk.testing.simulator.life import ARRIVES, Life
 from emonk.testing.simulator.scene import Scene
 
 
@@ -28,10 +29,10 @@ class SimulatedTool:
     arguments and keeps its time itself; only the function in it is another one.
     """
 
-    def __init__(self, real: Runnable, scene: Scene, instance: int) -> None:
+    def __init__(self, real: Runnable, scene: Scene, life: Life) -> None:
         self._real = real
         self._scene = scene
-        self._instance = instance
+        self._life = life
         _ = real.parameters  # a tool reads its signature when first asked, and must find its own function then
 
     @property
@@ -78,7 +79,7 @@ class SimulatedTool:
         return await stand_in.run(arguments, context)
 
     async def _act(self, context: Context, arguments: str, /, *_: Any, **__: Any) -> str:
-        run = _Run(self._real, context, arguments, self._scene, self._instance)
+        run = _Run(self._real, context, arguments, self._scene, self._life)
         try:
             result = await run.result()
         except BaseException as error:
@@ -91,12 +92,12 @@ class SimulatedTool:
 class _Run:
     """One run of a tool."""
 
-    def __init__(self, tool: Runnable, context: Context, arguments: str, scene: Scene, instance: int) -> None:
+    def __init__(self, tool: Runnable, context: Context, arguments: str, scene: Scene, life: Life) -> None:
         self._tool = tool
         self._call_id = context.call_id
         self._scene = scene
         self._said = scene.turn_of(context.trace_id)
-        self._instance = instance
+        self._life = life
         number = scene.next_run(context.session_id)
         self._fault = scene.schedule.tools.get(context.session_id, {}).get(number)
         self._pace = Random(f"{scene.schedule.seed} {context.session_id} run {number}")  # noqa: S311 - repeatable
@@ -111,17 +112,32 @@ class _Run:
                 fault=str(self._fault or ""),
             )
         )
+        life.passed("run tool", "sent")
 
     async def result(self) -> str:
         """Take some time, act, take some more, and fail where the fault has it."""
         fault = self._fault or Fault(ToolFault.SLOW)
-        await self._sleep(self._pace.uniform(0.0, 1.0))
         await self._before(fault)
-        self._scene.add(
-            ToolActed(self._where(), call_id=self._call_id, tool=self._tool.name, idempotent=self._tool.idempotent)
-        )
+        await self._acted(self._pace.uniform(0.0, 1.0))
         await self._sleep(self._pace.uniform(0.0, 1.0))
         return await self._after(fault)
+
+    def _acted(self, seconds: float) -> "asyncio.Future[None]":
+        """The request reaches the remote, also where its sender was killed meanwhile, as chance has it."""
+        heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def arrive() -> None:
+            if heard.cancelled() or (self._life.dead and self._pace.random() >= ARRIVES):
+                return
+            self._scene.write(
+                ToolActed(self._where(), call_id=self._call_id, tool=self._tool.name, idempotent=self._tool.idempotent)
+            )
+            self._life.passed("run tool", "done")
+            if not self._life.dead:
+                heard.set_result(None)
+
+        self._scene.later(seconds, arrive)
+        return heard
 
     def left(self, error: BaseException | None) -> None:
         """The tool ended, one way or another."""
@@ -136,6 +152,7 @@ class _Run:
                 hint=None if error is None else hint_of(error),
             )
         )
+        self._life.passed("run tool", "heard")
 
     async def _before(self, fault: Fault) -> None:
         name = self._tool.name
@@ -180,4 +197,4 @@ class _Run:
         await self._scene.clock.sleep(seconds)
 
     def _where(self) -> Where:
-        return self._scene.where(self._said, self._instance)
+        return self._scene.where(self._said, self._life.number)

@@ -6,16 +6,16 @@ import random
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
-from random import Random
 from typing import Any
 
 from emonk.agent import Agent
-from emonk.testing.memory_store import MemoryDatabase
 from emonk.testing.simulator.history import Ended, Happened, History, Kept, Noted, Where
 from emonk.testing.simulator.instance import Instance, SimulatedAgent, Wrap
 from emonk.testing.simulator.scene import Scene
-from emonk.testing.simulator.schedule import Jump, Outage, Restart, Said, Schedule
+from emonk.testing.simulator.schedule import Crash, Jump, Outage, Restart, Said, Schedule
+from emonk.testing.simulator.wire import Network
 from emonk.testing.virtual_loop import Deadlock, SimClock, run, waiting
+from emonk.testing.virtual_process import here, living
 
 PATIENCE = 1.5 * 3600.0
 """Virtual seconds that everything gets to come to rest once the last event has happened: a used-up quota takes one."""
@@ -92,11 +92,11 @@ class _World:
     """Everything of one run."""
 
     def __init__(self, agent: Agent, scene: Scene, wrap: Wrap) -> None:
-        pace = Random(f"{scene.schedule.seed} store")  # noqa: S311 - repeatable
         self._scene = scene
-        self._database = MemoryDatabase(scene.clock, latency=lambda: pace.uniform(0.0005, 0.01))
+        self._network = Network(scene)
+        self._database = self._network.database
         self._instances = [
-            Instance(agent, number, scene, self._database, wrap) for number in range(scene.schedule.instances)
+            Instance(agent, number, scene, self._network, wrap) for number in range(scene.schedule.instances)
         ]
         self._users: set[asyncio.Task[None]] = set()
         self._left_at_restarts: list[str] = []
@@ -105,9 +105,11 @@ class _World:
         """From the start of the first instance to the end of the last one."""
         for instance in self._instances:
             await instance.start()
-        before = Counter(map(_named, asyncio.all_tasks()))
+        before = Counter(map(_named, living(asyncio.all_tasks())))
         await self._play()
         settled = await self._settle()
+        for instance in self._instances:
+            instance.disarm()
         await self._scene.clock.sleep(REST)
         leftovers = [f"at rest: {waiting([task])}" for task in _more_than(before)]
         leftovers += [f"at rest: {held}" for each in self._instances for held in _held(each)]
@@ -117,7 +119,10 @@ class _World:
             await instance.stop()
         await self._scene.clock.sleep(1.0)
         here = asyncio.current_task()
-        leftovers += [f"after the stop: {waiting([task])}" for task in _sorted(asyncio.all_tasks()) if task is not here]
+        leftovers += [
+            f"after the stop: {waiting([task])}" for task in _sorted(living(asyncio.all_tasks())) if task is not here
+        ]
+        self._network.close()
         return self._ended(leases, leftovers, settled=settled)
 
     def unhandled(self, _loop: object, context: dict[str, Any]) -> None:
@@ -136,6 +141,11 @@ class _World:
                 case Jump(seconds=seconds):
                     self._scene.clock.jump(seconds)
                     self._scene.add(Happened(self._scene.where(), what=str(event)))
+                case Crash(instance=number):
+                    self._scene.add(Happened(self._scene.where(), what=str(event)))
+                    self._instances[number].arm(event)
+                case Restart(instance=number) if not self._instances[number].is_up:
+                    continue
                 case Restart(instance=number):
                     await self._restart(self._instances[number], str(event))
                 case Outage():
@@ -144,6 +154,8 @@ class _World:
     async def _restart(self, instance: Instance, what: str) -> None:
         self._scene.add(Happened(self._scene.where(instance=instance.number), what=what))
         await instance.stop()
+        if instance.life.dead:
+            return
         self._left_at_restarts += [f"at a restart: {held}" for held in _held(instance)]
         await self._scene.clock.sleep(DOWN)
         await instance.restart()
@@ -154,7 +166,7 @@ class _World:
         while self._scene.now() < until:
             await self._scene.clock.sleep(nap)
             nap = min(1.5 * nap, 300.0)
-            done = all(user.done() for user in self._users)
+            done = all(user.done() for user in self._users) and all(one.is_up for one in self._instances)
             if done and all(one.next is None for one in self._database.sessions.values()):
                 return True
             if done:
@@ -189,13 +201,13 @@ def _named(task: "asyncio.Task[Any]") -> str:
 def _more_than(before: Counter[str]) -> "Iterator[asyncio.Task[Any]]":
     """The tasks that there are now beside those: an instance that has started anew has the same ones as before."""
     left = before.copy()
-    for task in _sorted(asyncio.all_tasks()):
+    for task in _sorted(living(asyncio.all_tasks())):
         left[_named(task)] -= 1
         if left[_named(task)] < 0:
             yield task
 
 
-def _sorted(tasks: "set[asyncio.Task[Any]]") -> "list[asyncio.Task[Any]]":
+def _sorted(tasks: "Iterable[asyncio.Task[Any]]") -> "list[asyncio.Task[Any]]":
     return sorted(tasks, key=hash)
 
 
@@ -207,6 +219,9 @@ class _LogHandler(logging.Handler):
         self._history = history
 
     def emit(self, record: logging.LogRecord) -> None:
+        process = here()
+        if process is not None and process.dead:
+            return
         now = self._history.records[-1].where.at if self._history.records else 0.0
         text = record.getMessage()
         if record.exc_info and record.exc_info[0]:
