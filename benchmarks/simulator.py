@@ -6,6 +6,7 @@ has not ended after a few minutes is given up, and the exit status is 1, as it i
 
 import asyncio
 import json
+import resource
 import sys
 import tempfile
 import time
@@ -13,12 +14,13 @@ from pathlib import Path
 
 from emonk.testing.simulator.processes import cores, spread
 from emonk.testing.simulator.run import Report
+from emonk.testing.simulator.steps import kinds
 
 SEEDS = 720
 """A little more than 10,000 turns."""
 
 TURNS = 10_000
-TARGET = 60.0
+TARGET = 90.0
 PATIENCE = 240.0
 """Seconds after which the rest of the seeds is given up."""
 
@@ -49,14 +51,18 @@ def main() -> int:
         started = time.perf_counter()
         whole = asyncio.run(in_time(file, seeds, report))
         seconds = time.perf_counter() - started
+        spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     paced = seconds * TURNS / max(1, report.messages)
     found = {
         "cores": cores(),
         "seeds": report.seeds,
         "turns": report.messages,
         "model_calls": report.requests,
+        "crashes": report.crashes.total(),
+        "killed_after": {kind: report.crashes[kind] for kind in sorted({*kinds(), *report.crashes})},
         "virtual_hours": round(report.seconds / 3600, 1),
         "seconds": round(seconds, 1),
+        "cpu_seconds": round(spent.ru_utime + spent.ru_stime, 1),
         "seconds_per_10000_turns": round(paced, 1),
         "broken": {outcome.seed: outcome.broken.invariant for outcome in report.broken if outcome.broken},
         "target": TARGET,

@@ -12,13 +12,14 @@ from emonk.testing.simulator.faults import Fault, ModelFault, ToolFault
 from emonk.testing.simulator.history import History
 from emonk.testing.simulator.invariants import INVARIANTS, Broken, Invariant, first_broken
 from emonk.testing.simulator.run import Outcome, Report, SimulationFailed, judge, replay, simulate, try_seed
-from emonk.testing.simulator.schedule import Jump, Outage, Restart, Said, Schedule, schedule
+from emonk.testing.simulator.schedule import Crash, Jump, Outage, Restart, Said, Schedule, schedule
 from emonk.testing.simulator.world import LEFTOVERS
 
 __all__ = [
     "INVARIANTS",
     "LEFTOVERS",
     "Broken",
+    "Crash",
     "Fault",
     "History",
     "Invariant",

@@ -68,6 +68,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     survival.what_acted_is_told,
     acts.nothing_above_low_risk_runs,
     survival.a_session_has_one_writer,
+    survival.a_living_holder_keeps_its_lease,
     survival.a_message_is_answered_once,
     requests.requests_are_valid,
     requests.gemini_takes_every_request,

@@ -30,6 +30,18 @@ def a_session_has_one_writer(history: History) -> Iterator[str]:
                 continue
 
 
+def a_living_holder_keeps_its_lease(history: History) -> Iterator[str]:
+    """Nobody takes a session from an instance that is up, as long as the wall clock goes on evenly."""
+    if any(isinstance(event, Jump) for event in history.schedule.events):
+        return
+    watch = _Watch(slow_elsewhere=False)
+    for record in history.records:
+        if isinstance(record, Leased) and watch.is_held(record.where.session):
+            yield record.line()
+            return
+        watch.see(record)
+
+
 def a_message_is_answered_once(history: History) -> Iterator[str]:
     """Its turn is ended once, whoever took it over."""
     ended: dict[tuple[str, str], Wrote] = {}
@@ -137,6 +149,10 @@ class _Watch:
             case _:
                 pass
         return late
+
+    def is_held(self, session: str) -> bool:
+        """By an instance that is up."""
+        return self._held.get(session) in self._up
 
     def _lose(self, session: str, record: Record) -> None:
         del self._held[session]

@@ -113,7 +113,7 @@ class _Call:
             return
         if self.answer.done():  # its caller was cancelled meanwhile and cannot use its lease
             if claimed is not None:
-                self._network.database.sessions[claimed.item.session].give_back(claimed.lease)
+                self._give_back(claimed)
             return
         if claimed is not None:
             self._scene.write(
@@ -131,6 +131,12 @@ class _Call:
             self.answer.set_result(result)
         else:
             self.answer.set_exception(error)
+
+    def _give_back(self, claimed: Claimed) -> None:
+        session = self._network.database.sessions[claimed.item.session]
+        if session.fence == claimed.lease.fence:
+            session.give_back(claimed.lease)
+            self._scene.write(Wrote(self._where(claimed), fence=claimed.lease.fence, released=True))
 
     def _write_down(self, result: Any) -> None:
         claimed = _claimed(result)

@@ -1,0 +1,94 @@
+"""Small changes of emonk's own code that lose, repeat or delay something only when an instance is killed."""
+
+from emonk.runtime import session_queue, sessions, turn
+from emonk.testing import memory_session
+from tests.testing.mutants import Plant, rewritten
+
+CRASH_MUTANTS: dict[str, tuple[str | set[str], Plant]] = {
+    "a call that must not be repeated runs again when its turn is resumed": (
+        "no call acts twice",
+        rewritten(turn.Turn, "_settle", " and self._repeatable(call)", ""),
+    ),
+    "the answer is not durable before its calls run": (
+        "no call acts twice",
+        rewritten(
+            turn.Turn,
+            "_step",
+            "    if not repeatable:\n        await self._journal.flush()\n    self._messages.append(answer",
+            "    self._messages.append(answer",
+        ),
+    ),
+    "what may have acted is told as never begun": (
+        "what acted is told",
+        rewritten(turn.Turn, "_settle", "_unknown(call)", "ToolResult(call.id, call.name, 'No.', 'not_run')"),
+    ),
+    "a message is acknowledged before it is durable": (
+        "nothing acknowledged is lost",
+        rewritten(
+            sessions.Sessions,
+            "deliver",
+            "queue.join(caller)",
+            "queue.join(caller); caller.accepted(_trace_id(item, None))",
+        ),
+    ),
+    "a claim takes the message out of the inbox": (
+        {"every message gets its reply", "the log is well formed", "nothing is left over"},
+        rewritten(
+            memory_session.MemorySession,
+            "claim",
+            "resumed = item.revision is not None",
+            "resumed = item.revision is not None; self._unfinished.pop(item.item.message_id) if resumed else None",
+        ),
+    ),
+    "a turn that is over is given once more": (
+        "a message is answered once",
+        rewritten(
+            memory_session.MemorySession,
+            "commit",
+            "self._unfinished.pop(made.message_id)",
+            "self._unfinished[made.message_id]",
+        ),
+    ),
+    "the fence is not looked at": (
+        "a session has one writer",
+        rewritten(
+            memory_session.MemorySession,
+            "_check_held",
+            "if self.owner is None or self.fence != lease.fence:",
+            "if False:",
+        ),
+    ),
+    "a turn that is resumed begins anew": (
+        {"no logged answer is asked for again", "no call acts twice"},
+        rewritten(
+            turn.Turn,
+            "__init__",
+            "self._messages = messages_of(claimed.events)",
+            "self._messages = messages_of([one for one in claimed.events if one.event is not None and "
+            "(not claimed.resumed or type(one.event).__name__ == 'UserSaid')])",
+        ),
+    ),
+    "the lease of a turn that is resumed is not renewed": (
+        "a living holder keeps its lease",
+        rewritten(
+            session_queue.SessionQueue,
+            "_run",
+            "self._renewal.hold(journal,",
+            "claimed.resumed or self._renewal.hold(journal,",
+        ),
+    ),
+    "a dead holder is waited for on its own host": (
+        "what was cut is taken up in time",
+        rewritten(memory_session.MemorySession, "lapsed", " or self.is_dead(self.owner)", ""),
+    ),
+    "a turn that was begun is not looked for": (
+        {"what was cut is taken up in time", "every message gets its reply", "nothing hangs"},
+        rewritten(
+            memory_session.MemorySession,
+            "is_due",
+            "self.next is not None",
+            "self.next is not None and self.next.revision is None",
+        ),
+    ),
+}
+"""What is wrong, and the invariant that must be found broken, or one of those that may be found first."""
