@@ -14,22 +14,13 @@ CRASH_MUTANTS: dict[str, tuple[str | set[str], Plant]] = {
         rewritten(
             turn.Turn,
             "_step",
-            "    if not repeatable:\n        await self._journal.flush()\n    self._messages.append(answer",
+            "        await self._journal.flush()\n    self._messages.append(answer",
             "    self._messages.append(answer",
         ),
     ),
     "what may have acted is told as never begun": (
         "what acted is told",
         rewritten(turn.Turn, "_settle", "_unknown(call)", "ToolResult(call.id, call.name, 'No.', 'not_run')"),
-    ),
-    "a message is acknowledged before it is durable": (
-        "nothing acknowledged is lost",
-        rewritten(
-            sessions.Sessions,
-            "deliver",
-            "queue.join(caller)",
-            "queue.join(caller); caller.accepted(_trace_id(item, None))",
-        ),
     ),
     "a claim takes the message out of the inbox": (
         {"every message gets its reply", "the log is well formed", "nothing is left over"},
@@ -92,3 +83,8 @@ CRASH_MUTANTS: dict[str, tuple[str | set[str], Plant]] = {
     ),
 }
 """What is wrong, and the invariant that must be found broken, or one of those that may be found first."""
+
+ACKNOWLEDGED_TOO_SOON = rewritten(
+    sessions.Sessions, "deliver", "queue.join(caller)", "queue.join(caller); caller.accepted(_trace_id(item, None))"
+)
+"""A message is acknowledged before it is durable; nobody sees that but who does not ask again."""

@@ -13,7 +13,7 @@ from emonk.testing.simulator.history import Said as Says
 from emonk.testing.simulator.run import try_seed
 from emonk.testing.simulator.schedule import schedule
 from emonk.testing.simulator.steps import IN_STOP, kinds, table
-from tests.testing.crash_mutants import CRASH_MUTANTS
+from tests.testing.crash_mutants import ACKNOWLEDGED_TOO_SOON, CRASH_MUTANTS
 from tests.testing.mutants import Plant
 from tests.testing.simulated import book, get_weather, travel_agent
 
@@ -121,7 +121,13 @@ def test_the_table_of_crashes_names_every_kind() -> None:
     lines = list(table(Counter({"write answer done": 3, "start heard": 1})))
     assert lines[0].split() == ["killed", "when", "it", "was", "sent", "done", "heard"]
     assert next(line for line in lines if line.startswith("write answer ")).split()[-3:] == ["0", "3", "0"]
-    assert len(lines) == 1 + len(set(kinds())) // 3 + 1
+    assert len(lines) == 1 + len({kind.rpartition(" ")[0] for kind in kinds()}) + 1
+
+
+def test_a_message_that_is_acknowledged_before_it_is_durable_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    ACKNOWLEDGED_TOO_SOON(monkeypatch)
+    outcomes = (judge(killed("acknowledge heard", seed)) for seed in range(0, 30, 3))
+    assert {outcome.broken.invariant for outcome in outcomes if outcome.broken} == {"nothing acknowledged is lost"}
 
 
 PATIENCE = 120

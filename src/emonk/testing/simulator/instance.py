@@ -262,6 +262,7 @@ class Instance:
             async for event in events:
                 if isinstance(event, MessageAccepted):
                     self._scene.add(history.Acknowledged(self._where(said)))
+                    self.life.passed("acknowledge", "heard")
                 if isinstance(event, TurnReplied):
                     return event.reply
         raise AssertionError("the stream ended without its reply")

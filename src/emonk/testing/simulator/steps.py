@@ -41,6 +41,7 @@ def kinds() -> Iterator[str]:
     """Every kind of step, such as `write answer done`."""
     yield from (f"{asked} {phase}" for asked in ASKED for phase in PHASES)
     yield from (f"release{IN_STOP} {phase}" for phase in PHASES)
+    yield "acknowledge heard"
 
 
 def asked_of_store(method: str, arguments: Sequence[Any]) -> str:
