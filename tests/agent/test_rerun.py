@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from emonk import tool
 from emonk.agent.rerun import rerun
 from emonk.errors import InvalidConfig, Unavailable
 from emonk.messages import ToolMessage
@@ -97,6 +98,35 @@ def test_only_tools_that_read_run_and_only_if_asked_to(tmp_path: Path) -> None:
         _, model = await recorded.again([[ROME, visit, flight], "Hm."], run_readonly=True)
         assert CITIES == ["Rome"]
         assert [error for _, error in results(model.requests[1])] == [None, "not_recorded", "not_recorded"]
+
+    asyncio.run(main())
+
+
+def test_an_effect_of_low_risk_does_not_happen_again(tmp_path: Path) -> None:
+    sent: list[str] = []
+
+    @tool(risk="low", effect=True)
+    async def send(text: str) -> str:
+        """Send it."""
+        sent.append(text)
+        return "sent"
+
+    async def main() -> None:
+        url = f"sqlite:///{tmp_path / 'recorded.db'}"
+        hello, other = call("send", text="hello"), call("send", text="other")
+        agent, _ = weather_agent([hello, "Sent."], url, tools=[send])
+        async with agent:
+            await agent.process_message("send hello", session_id="s1")
+            session, events = await agent.sessions.load("s1"), await agent.store.read(KEY)
+        again, model = weather_agent([[hello, other], "Sent."], url, tools=[send])
+        (turn,) = [turn async for turn in rerun(again, session, events, run_readonly=True)]
+        assert sent == ["hello"]
+        assert results(model.requests[1])[0] == ("sent", None)
+        assert results(model.requests[1])[1][1] == "not_recorded"
+        assert turn.same_answer
+        store = await connect(url)
+        assert len(await store.records("effects")) == 1
+        await store.aclose()
 
     asyncio.run(main())
 
