@@ -11,6 +11,14 @@ from emonk.store.firestore.address import Address
 from emonk.store.firestore.errors import Moved, has_moved
 
 ANSWER_SECONDS = 15.0
+_CHANNEL = (
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+)
 Fields = Mapping[str, Any]
 
 
@@ -129,6 +137,8 @@ class Documents:
         return f"{self._root}/{path}" if path else self._root
 
     def _tell(self, moment: Any) -> None:
+        if moment is None:  # not every answer of several says when it was read
+            return
         told, now = moment.timestamp() * MICROSECONDS, SYSTEM_CLOCK.monotonic()
         if told > self._seen + (now - self._seen_at) * MICROSECONDS:
             self._seen, self._seen_at = told, now
@@ -148,7 +158,22 @@ async def open_documents(address: Address) -> Documents:
         raise InvalidConfig(f"{address.place}: google-cloud-firestore is not installed", hint=hint) from error
     credentials = None if address.emulator else await asyncio.to_thread(_default_credentials)
     client: Any = firestore.AsyncClient(project=address.project, database=address.database, credentials=credentials)
+    _connect(client, address)
     return Documents(client, address.root)
+
+
+def _connect(client: Any, address: Address) -> None:
+    """Give it a channel that soon tries again; by itself it would wait for up to two minutes after an outage."""
+    from google.cloud.firestore_v1.services.firestore import async_client  # noqa: PLC0415 - imported with the client
+    from grpc import aio  # noqa: PLC0415 - as above
+
+    api = cast("Any", async_client.FirestoreAsyncClient)
+    transport: Any = api.get_transport_class("grpc_asyncio")
+    if address.emulator:
+        channel: Any = aio.insecure_channel(address.emulator, options=_CHANNEL)
+    else:
+        channel = transport.create_channel(client._target, credentials=client._credentials, options=_CHANNEL)  # noqa: SLF001 - as it does itself
+    client._firestore_api_internal = api(transport=transport(host=client._target, channel=channel))  # noqa: SLF001 - as it does itself
 
 
 def _default_credentials() -> Any:
