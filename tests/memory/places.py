@@ -39,4 +39,4 @@ async def store(tmp_path: Path, _: pytest.MonkeyPatch) -> AsyncGenerator[MemoryF
     await database.aclose()
 
 
-PLACES: dict[str, Place] = {"local": local, "gcs": gcs}
+PLACES: dict[str, Place] = {"local": local, "gcs": gcs, "store": store}

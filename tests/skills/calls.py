@@ -4,10 +4,13 @@ import textwrap
 from pathlib import Path
 
 from emonk.clock import SYSTEM_CLOCK, Clock
+from emonk.memory.doors import NOWHERE, Doors
 from emonk.skills.protocol import Context
 
 
-def context(*, clock: Clock = SYSTEM_CLOCK, deadline: float | None = None, user_id: str = "u1") -> Context:
+def context(
+    *, clock: Clock = SYSTEM_CLOCK, deadline: float | None = None, user_id: str = "u1", doors: Doors = NOWHERE
+) -> Context:
     return Context(
         agent="test",
         session_id="s1",
@@ -17,6 +20,7 @@ def context(*, clock: Clock = SYSTEM_CLOCK, deadline: float | None = None, user_
         clock=clock,
         deadline=deadline,
         progress=lambda _text: None,
+        doors=doors,
     )
 
 

@@ -7,17 +7,18 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from emonk.agent.expiry import age
 from emonk.agent.file import not_available, read_agent_file
+from emonk.agent.memory import Memory, memory_skills, open_memory
 from emonk.agent.models import Given, ModelOpener, by_role, known_keys, spec_of
 from emonk.agent.parts import cannot_run, check_text, check_tools, collect, instruct
-from emonk.agent.sessions import AgentSessions
 from emonk.agent.task import done, read_task
 from emonk.clock import SYSTEM_CLOCK, Clock
 from emonk.errors import ConfigError, InvalidArguments, InvalidConfig
 from emonk.events import InboxItem, UserSaid
 from emonk.ids import trace_id as new_trace_id
 from emonk.ids import uuid7
+from emonk.memory.doors import Kept
+from emonk.memory.prompt import Prompt, read_prompt
 from emonk.messages import Text
 from emonk.observe.alerts import Alerts
 from emonk.observe.section import AlertsSection
@@ -51,13 +52,14 @@ class Agent:
         instructions: the system prompt.
         tools: functions decorated with `@tool`.
         skills: skills with tools and instructions of their own.
+        memory: whether it remembers things for its users, and has files of its own; `True` keeps these in the data
+            directory, a `MemorySection` (of `emonk.memory.section`) says where.
         store: a store URL, an open store, or None for the embedded one in the data directory.
         limits: where a turn ends with status `limit`.
         unpriced: what to do about a model whose price is not known: `notice` says at the start that its costs will be
             unknown, `allow` says nothing. With a limit in USD it is refused.
         resilience: retries, circuit breakers and limits, for each kind of dependency.
         alerts: who is told what a person must see; by default the log is.
-        expire_after: sessions that were not active for so long are removed by whoever pumps due turns, such as `90d`.
         clock: what measures time.
 
     Raises:
@@ -75,12 +77,12 @@ class Agent:
         instructions: str = "",
         tools: Sequence[Runnable] = (),
         skills: Sequence[Skill] = (),
+        memory: Memory = False,
         store: str | Store | None = None,
         limits: Limits | None = None,
         unpriced: Literal["notice", "allow"] = "notice",
         resilience: ResilienceSection | None = None,
         alerts: Alerts | None = None,
-        expire_after: str | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         if not (isinstance(name, str) and _NAME.fullmatch(name)):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -90,21 +92,23 @@ class Agent:
         if alerts is not None and not hasattr(alerts, "raise_alert"):
             raise InvalidConfig(f"alerts is {alerts!r}", hint="write alerts=Alerts([...])")
         self.name = name
-        self.tools = collect(tools, skills)
-        self.skills = tuple(skills)
+        own_skills = memory_skills(memory)
+        self.tools = collect(tools, skills, own_skills)
+        self.skills = (*skills, *own_skills)
         self.guards = Guards(resilience, clock=clock)
         self._resilience = resilience
-        self.expire_after = None if expire_after is None else age("expire_after", expire_after)
-        self._clock = clock
         self._models = by_role(model)
         self._notices = cannot_run(self.tools, self.skills)
         self._model_notices: Sequence[str] = ()
         self._alerts = alerts
         self._alerts_section = AlertsSection()
-        self._instructions = instruct(instructions, self.skills)
+        self._instructions = instructions
+        self._prompt = Prompt(instructions)
+        self._memory = memory
         self._given_store = store
         self._limits = limits or Limits()
         self._unpriced = unpriced
+        self._clock = clock
         self._sessions: Sessions | None = None
         self._store: Store | None = None
         self._open: AsyncExitStack | None = None
@@ -124,11 +128,11 @@ class Agent:
             model or section.llm.specs(),
             instructions=section.system_prompt,
             skills=skills,
+            memory=False if section.memory is None else section.memory.below(path.parent),
             store=store or section.store,
             limits=section.limits,
             unpriced=section.llm.unpriced,
             resilience=section.resilience,
-            expire_after=section.sessions.expire_after,
         )
         agent._notices[:0] = not_available(section, path.parent)
         agent._alerts_section = section.alerts
@@ -146,7 +150,7 @@ class Agent:
 
         Its name, limits and resilience are this one's, and so are model and instructions where none are given.
         """
-        skilled = self._instructions if instructions is None else instruct(instructions, self.skills)
+        skilled = instruct(self._prompt.text if instructions is None else instructions, self.skills)
         return Agent(
             self.name,
             model or {str(role): one for role, one in self._models.items()},
@@ -163,7 +167,7 @@ class Agent:
     @property
     def notices(self) -> tuple[str, ...]:
         """What was asked for and is not available, one line each."""
-        return (*self._notices, *self._model_notices)
+        return (*self._notices, *self._prompt.notices, *self._model_notices)
 
     @property
     def model_spec(self) -> str:
@@ -176,11 +180,6 @@ class Agent:
         if self._store is None:
             raise self._not_started()
         return self._store
-
-    @property
-    def sessions(self) -> AgentSessions:
-        """The sessions of a started agent: to list, name, take away, bring back and delete."""
-        return AgentSessions(self.name, lambda: self.store)
 
     async def start(self) -> None:
         """Open the model and the store.
@@ -195,16 +194,19 @@ class Agent:
             check_tools(self.tools)
             candidates = await self._open_models(opened)
             store = await self._connect(opened)
+            files = await open_memory(self._memory, self.name, store, opened)
+            self._prompt = await read_prompt(files, self._instructions) if files else Prompt(self._instructions)
             owner = enlist()
             opened.callback(retire, owner)
             setup = Setup(
                 agent=self.name,
-                instructions=self._instructions,
+                instructions=instruct(self._prompt.text, self.skills),
                 candidates=candidates,
                 tools={tool.name: tool for tool in self.tools},
                 limits=self._limits,
                 clock=self._clock,
                 guards=self.guards,
+                kept=Kept(self.name, store, files),
                 alerts=self._open_alerts(opened),
             )
             sessions = Sessions(setup, store, owner)

@@ -1,23 +1,15 @@
 """The file that describes an agent: `agent.yaml`."""
 
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
-from emonk.agent.expiry import SessionsSection
 from emonk.config import load
+from emonk.memory.section import MemorySection
 from emonk.models.section import LlmSection
 from emonk.observe.section import AlertsSection
 from emonk.resilience.section import ResilienceSection
 from emonk.runtime.limits import Limits
-
-
-class MemorySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the agent's memory files lie."""
-
-    backend: Literal["local", "gcs", "store"] = "local"
-    bucket: str | None = None
 
 
 class AgentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,7 +21,7 @@ class AgentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     llm: LlmSection
     type: str = ""
-    memory: MemorySection = MemorySection()
+    memory: MemorySection | None = None
     integrations: list[str] = []
     skills_dir: str | None = None
     system_prompt: str = ""
@@ -37,7 +29,6 @@ class AgentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: Limits = Limits()
     resilience: ResilienceSection = ResilienceSection()
     alerts: AlertsSection = AlertsSection()
-    sessions: SessionsSection = SessionsSection()
 
 
 class AgentFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,8 +49,6 @@ def read_agent_file(path: Path) -> AgentSection:
 def not_available(section: AgentSection, folder: Path) -> list[str]:
     """What the file asks for and this version does not have, one line each."""
     lines = [f"integration {name} is not available in this version" for name in section.integrations]
-    if section.memory.backend != "local":
-        lines.append(f"memory backend {section.memory.backend} is not available in this version")
     if section.skills_dir is not None and not (folder / section.skills_dir).is_dir():
         lines.append(f"skills_dir {section.skills_dir} does not exist: there are no skills in it")
     return lines

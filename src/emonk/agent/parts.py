@@ -10,8 +10,8 @@ from emonk.skills.protocol import Runnable
 from emonk.skills.skill import Skill
 
 
-def collect(tools: Sequence[Runnable], skills: Sequence[Skill]) -> tuple[Runnable, ...]:
-    """All tools of an agent.
+def collect(tools: Sequence[Runnable], skills: Sequence[Skill], own: Sequence[Skill] = ()) -> tuple[Runnable, ...]:
+    """All tools of an agent, with those of emonk's `own` skills.
 
     Raises:
         InvalidConfig: something is no tool or no skill, or two have one name.
@@ -25,6 +25,7 @@ def collect(tools: Sequence[Runnable], skills: Sequence[Skill]) -> tuple[Runnabl
     for tool in tools:
         if not hasattr(tool, "run"):
             raise InvalidConfig(f"{tool!r} is not a tool", hint="decorate the function with @tool")
+    skills = (*skills, *own)
     check_names(skills)
     available = [skill for skill in skills if skill.available]
     reader = skill_reader(available)

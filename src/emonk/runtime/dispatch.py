@@ -85,6 +85,7 @@ class Dispatcher:
         self._resumed = resumed
         self._session_id = session_id
         self._user_id = user_id
+        self._doors = setup.kept.doors(user_id)
         self._trace_id = trace_id
         self._deadline = deadline
         self._background = background
@@ -271,6 +272,7 @@ class Dispatcher:
             guards=self._setup.guards,
             effect_key=effect_key,
             acted_as=acted_as,
+            doors=self._doors,
         )
 
     def _emit_from_anywhere(self, event: TurnEvent) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from emonk.clock import Clock
+from emonk.memory.doors import Kept
 from emonk.observe.alerts import Alert, Alerts, Level, raise_alert
 from emonk.resilience.guards import Guards
 from emonk.runtime.candidates import Candidates
@@ -22,6 +23,7 @@ class Setup(msgspec.Struct, frozen=True):
     limits: Limits
     clock: Clock
     guards: Guards
+    kept: Kept
     alerts: Alerts | None = None
 
     def alert(self, cause: str, level: Level, message: str, trace_id: str = "") -> None:

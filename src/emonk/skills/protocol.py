@@ -6,6 +6,10 @@ from typing import Any, Protocol
 import msgspec
 
 from emonk.clock import Clock
+from emonk.memory.doors import NOWHERE, Doors
+from emonk.memory.files import MemoryFiles
+from emonk.memory.memories import Memories
+from emonk.memory.records import AgentRecords
 from emonk.models.protocol import ToolLike
 from emonk.records import RiskLevel
 from emonk.resilience.guard import Guard
@@ -26,6 +30,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
         effect_key: names what an effect does, the same for every attempt: send it as the other side's idempotency key.
             Empty for a tool that is no effect.
         acted_as: tells the ledger by which id the outside knows what an effect did.
+        doors: to what is kept, see `memory`, `files` and `records`.
     """
 
     agent: str
@@ -39,6 +44,25 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     guards: Guards = msgspec.field(default_factory=Guards)
     effect_key: str = ""
     acted_as: Callable[[str], None] = lambda _remote_id: None
+    doors: Doors = NOWHERE
+
+    @property
+    def memory(self) -> Memories:
+        """What the agent remembers for the user of the call, and for nobody else."""
+        return self.doors.memory
+
+    @property
+    def files(self) -> MemoryFiles:
+        """The agent's files.
+
+        Raises:
+            InvalidConfig: the agent has no memory.
+        """
+        return self.doors.files
+
+    def records(self, namespace: str) -> AgentRecords:
+        """What the agent's tools keep for all its users, under a name of their choice: `ctx.records("campaigns")`."""
+        return self.doors.records(namespace)
 
     def guard(self, name: str, component: Component = "api") -> Guard:
         """What guards the calls to a dependency of the tool's own: `await ctx.guard("weather.gov").call(fetch, url)`.

@@ -1,0 +1,40 @@
+"""The memory of an agent: the skills that it brings, and the files that it opens."""
+
+from contextlib import AsyncExitStack
+
+from emonk.errors import InvalidConfig
+from emonk.memory.files import MemoryFiles
+from emonk.memory.section import MemorySection
+from emonk.skills.files import FILES_SKILL
+from emonk.skills.memory import MEMORY_SKILL
+from emonk.skills.skill import Skill
+from emonk.store.protocol import Store
+
+Memory = bool | MemorySection | MemoryFiles
+
+
+def memory_skills(memory: Memory) -> tuple[Skill, ...]:
+    """What the model can do with it; nothing without one.
+
+    Raises:
+        InvalidConfig: it is no memory.
+    """
+    if memory is not True and memory is not False and not hasattr(memory, "open") and not hasattr(memory, "read"):
+        raise InvalidConfig(f"memory is {memory!r}", hint="write memory=True, or memory=MemorySection(...)")
+    return () if memory is False else (MEMORY_SKILL, FILES_SKILL)
+
+
+async def open_memory(memory: Memory, agent: str, store: Store, opened: AsyncExitStack) -> MemoryFiles | None:
+    """The agent's files; those that were given belong to who gave them.
+
+    Raises:
+        ConfigError, InfraError: as `MemorySection.open`.
+    """
+    if memory is False:
+        return None
+    section = MemorySection() if memory is True else memory
+    if not isinstance(section, MemorySection):
+        return section
+    files = await section.open(agent, store)
+    opened.push_async_callback(files.aclose)
+    return files
