@@ -1,15 +1,17 @@
 """Whether a story's log, its answers and the remote's own log agree with what was promised."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
 import msgspec
 
 from chaos.errands import Errand
+from emonk.effects.unfinished import NAMESPACE, effect_of
 from emonk.events import Logged, TurnFinished, UserSaid
 from emonk.models.gemini_request import RequestWriter
 from emonk.models.protocol import ModelRequest
+from emonk.records import Effect, EffectState
 from emonk.runtime.context import messages_of
 from emonk.store.protocol import Store
 from emonk.testing.gemini_rules import Refused, check
@@ -39,8 +41,31 @@ async def judge(store: Store, agent: str, told: Told) -> list[str]:
     for session_id in {errand.session_id for errand in sent}:
         mine = [errand for errand in sent if errand.session_id == session_id]
         broken += _log(session_id, logs.get(session_id, []), mine, told.accepted)
+    broken += [problem async for problem in _ledger(store, agent, told)]
     broken += (f"{word} was done {told.done[word]} times" for one in sent for word in one.words if told.done[word] > 1)
     return broken
+
+
+async def _ledger(store: Store, agent: str, told: Told) -> AsyncIterator[str]:
+    """A row for each post and payment, which says what the remote's own log says; a post is never in doubt."""
+    rows = {effect.arguments["word"]: effect for effect in await _effects(store) if effect.session.agent == agent}
+    for tool, word in (call for errand in told.sent for step in errand.steps for call in step):
+        if tool not in {"post", "pay"}:
+            continue
+        state = rows[word].state if word in rows else None
+        happened = told.done[word] > 0
+        fits = {EffectState.DONE: happened, EffectState.UNKNOWN: tool == "pay"}
+        if state is None or not fits.get(state, False):
+            yield f"the ledger says that {tool} {word} is {state}, and the remote did it {told.done[word]} times"
+
+
+async def _effects(store: Store) -> list[Effect]:
+    found: list[Effect] = []
+    after = ""
+    while page := await store.records(NAMESPACE, after=after):
+        found += map(effect_of, page)
+        after = page[-1].key
+    return found
 
 
 def _answers(told: Told) -> Iterator[str]:
