@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 from emonk import Agent, Context, Happened, NotHappened, tool
 from emonk.effects.unfinished import NAMESPACE, effect_of
 from emonk.messages import ToolMessage, ToolResult
+from emonk.models.protocol import ModelRequest
 from emonk.records import Effect, EffectState
 from emonk.store.protocol import Store
 from emonk.testing.model import ScriptedModel
@@ -95,7 +96,7 @@ def poster(outside: Outside, hook: Hook = "looks", **settings: Any) -> Any:
 
 
 def posting_agent(
-    script: Iterable[Any], store: Store, tools: Sequence[Any], **settings: Any
+    script: Iterable[Any] | Callable[[ModelRequest], Any], store: Store, tools: Sequence[Any], **settings: Any
 ) -> tuple[Agent, ScriptedModel]:
     model = ScriptedModel(script if callable(script) else list(script))
     return Agent("poster", model, store=store, tools=tools, **settings), model

@@ -1,0 +1,5 @@
+"""The databases that several processes can share, as the tests of the stores have them."""
+
+from tests.store.conftest import cluster, database, url
+
+__all__ = ["cluster", "database", "url"]
