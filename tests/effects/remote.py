@@ -1,7 +1,7 @@
 """A service that posts, over real HTTP, and keeps its own log of what it did; it takes no key for a reason not to."""
 
 import asyncio
-from typing import Self
+from typing import Any, Self
 
 from aiohttp import ClientSession, web
 
@@ -26,6 +26,7 @@ class Remote:
         self.reached = asyncio.Event()
         self.log: list[str] = []
         self.url = ""
+        self._gone = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         app = web.Application()
@@ -39,6 +40,11 @@ class Remote:
 
     async def __aexit__(self, *_: object) -> None:
         await self._runner.cleanup()
+
+    def let_go(self) -> None:
+        """Whoever asked is gone. Nothing is held from now on."""
+        self.holds = ""
+        self._gone.set()
 
     async def _post(self, request: web.Request) -> web.Response:
         if self.holds == "request":
@@ -55,12 +61,13 @@ class Remote:
         return web.json_response({"id": f"post-{self.log.index(key) + 1}"})
 
     async def _hold(self) -> None:
-        """Until the connection is gone, and what was going on with it."""
+        """Until whoever asked is gone; what went on for it ends here."""
         self.reached.set()
-        await asyncio.Event().wait()
+        await self._gone.wait()
+        raise web.HTTPServiceUnavailable
 
 
-def remote_tool(url: str, *, looks: bool) -> Tool[..., object]:
+def remote_tool(url: str, *, looks: bool) -> Tool[..., Any]:
     """The tool `post` of an agent, with or without a look at what the service did."""
 
     @tool(risk="low", effect="the page")

@@ -39,7 +39,7 @@ async def kill_at(point: str, url: str, remote: Remote, project: Path) -> None:
     assert remote.reached.is_set() or said.result() == b"here\n"
     reached.cancel()
     await said
-    remote.holds = ""
+    remote.let_go()
 
 
 @pytest.mark.parametrize("point", POINTS.values(), ids=list(POINTS))
