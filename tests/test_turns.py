@@ -7,10 +7,13 @@ from emonk.errors import Unavailable
 from emonk.events import InboxItem, UserSaid
 from emonk.messages import Text
 from emonk.records import SessionKey
+from emonk.store.connect import connect
 from emonk.testing.clock import ManualClock
-from emonk.turns import Pump
+from emonk.turns import SWEPT_AT_ONCE, Pump
 from tests.agent.weather import weather_agent
 from tests.runtime.stores import failing_store
+
+DAY = 86400
 
 
 def left_over(session_id: str) -> InboxItem:
@@ -53,6 +56,45 @@ def test_a_session_that_fails_rests_longer_each_time_and_is_tried_again(tmp_path
             assert await pump.once() == 1
             assert await store.reply(SessionKey("weather", "a"), "m") is not None
         assert len(model.requests) == 3
+        await store.aclose()
+
+    asyncio.run(main())
+
+
+def test_idle_sessions_are_removed_some_at_a_time_while_the_others_stay(tmp_path: Path) -> None:
+    async def main() -> None:
+        clock = ManualClock()
+        store = await connect(f"sqlite:///{tmp_path / 'expiring.db'}", clock=clock)
+        agent, _ = weather_agent([], store, expire_after="30d", clock=clock)
+        async with agent:
+            for number in range(SWEPT_AT_ONCE + 5):
+                await agent.sessions.create(session_id=f"old{number}")
+                await clock.advance(1)
+            await store.accept(left_over("waiting"))
+            await clock.advance(20 * DAY)
+            await agent.sessions.create(session_id="new")
+            pump = Pump([agent], clock=clock)
+            assert await pump.expire() == 0
+            await clock.advance(11 * DAY)
+            assert [await pump.expire() for _ in range(4)] == [SWEPT_AT_ONCE - 1, 6, 0, 0]
+            assert {session.session_id for session in await store.sessions()} == {"new", "waiting"}
+            await clock.advance(20 * DAY)
+            assert await pump.expire() == 1
+        await store.aclose()
+
+    asyncio.run(main())
+
+
+def test_without_a_policy_nothing_expires(tmp_path: Path) -> None:
+    async def main() -> None:
+        clock = ManualClock()
+        store = await connect(f"sqlite:///{tmp_path / 'kept.db'}", clock=clock)
+        agent, _ = weather_agent([], store, clock=clock)
+        async with agent:
+            await agent.sessions.create(session_id="old")
+            await clock.advance(10_000 * DAY)
+            assert await Pump([agent], clock=clock).expire() == 0
+            assert len(await store.sessions()) == 1
         await store.aclose()
 
     asyncio.run(main())

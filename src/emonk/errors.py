@@ -67,6 +67,12 @@ class OutcomeUnknown(AgentError):
     default_code = "outcome_unknown"
 
 
+class SessionNotFound(AgentError):
+    """There is no such session, or the user has no part in it: who asks cannot tell which."""
+
+    default_code = "unknown_session"
+
+
 class PermissionDenied(AgentError):
     """Policy forbids the call; the dispatcher enforces it, not the prompt."""
 

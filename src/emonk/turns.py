@@ -6,13 +6,18 @@ from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 from emonk.agent import Agent
-from emonk.clock import SYSTEM_CLOCK, Clock
+from emonk.clock import MICROSECONDS, SYSTEM_CLOCK, Clock, timestamp
 from emonk.records import SessionKey
 from emonk.runtime.asking import Postponed
 
 POLL_SECONDS = 1.0
 LONGEST_REST_SECONDS = 60.0
 AT_ONCE = 16
+SWEEP_SECONDS = 600.0
+"""From the end of one search for expired sessions to the next."""
+
+SWEPT_AT_ONCE = 20
+"""Sessions that are looked at each time, so that due turns do not wait for a search."""
 
 _log = logging.getLogger("emonk.turns")
 
@@ -24,11 +29,34 @@ class _Rest(NamedTuple):
     seconds: float
 
 
+class _Sweep:
+    """The search for an agent's expired sessions, some at a time, from the latest of them to the oldest."""
+
+    def __init__(self, agent: Agent, clock: Clock) -> None:
+        self._agent = agent
+        self._clock = clock
+        self._next = clock.monotonic()
+        self._before: int | None = None
+
+    async def step(self) -> int:
+        """Go on if it is time; how many were removed."""
+        now, age = self._clock.monotonic(), self._agent.expire_after
+        if now < self._next or age is None:
+            return 0
+        self._next = now + SWEEP_SECONDS  # also where this fails
+        idle_since = timestamp(self._clock) - round(age * MICROSECONDS)
+        pruned = await self._agent.sessions.prune(idle_since, limit=SWEPT_AT_ONCE, before=self._before)
+        self._before = pruned.before
+        if pruned.before is not None:
+            self._next = now
+        return len(pruned.sessions)
+
+
 class Pump:
     """Runs due turns of started agents while it is open: at the start those that a crash left, then whatever comes.
 
     A session that cannot be resumed is tried again later and later, at the latest every `LONGEST_REST_SECONDS`, and
-    keeps no other session waiting.
+    keeps no other session waiting. Sessions of agents with `expire_after` that were idle for longer are removed.
     """
 
     def __init__(
@@ -39,6 +67,7 @@ class Pump:
         self._poll_seconds = poll_seconds
         self._running: dict[SessionKey, asyncio.Task[None]] = {}
         self._resting: dict[SessionKey, _Rest] = {}
+        self._sweeps = {agent.name: _Sweep(agent, clock) for agent in agents if agent.expire_after is not None}
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -57,12 +86,27 @@ class Pump:
         await asyncio.gather(*started, return_exceptions=True)
         return len(started)
 
+    async def expire(self) -> int:
+        """Go on with the search for expired sessions, if it is time; how many were removed."""
+        count = 0
+        for name, sweep in self._sweeps.items():
+            try:
+                removed = await sweep.step()
+            except Exception:  # noqa: BLE001 - logged; a store that is away for a while must not end the pump
+                _log.exception("expired sessions of %s could not be removed", name)
+                continue
+            if removed:
+                _log.info("removed %d expired sessions of %s", removed, name)
+            count += removed
+        return count
+
     async def _pump(self) -> None:
         while True:
             try:
                 await self._begin()
             except Exception:  # noqa: BLE001 - logged; a store that is away for a while must not end the pump
                 _log.exception("due turns could not be looked up")
+            await self.expire()
             await self._clock.sleep(self._poll_seconds)
 
     async def _begin(self) -> list[asyncio.Task[None]]:

@@ -10,7 +10,7 @@ import pytest
 
 from emonk import tool
 from emonk.agent.rerun import rerun
-from emonk.errors import Unavailable
+from emonk.errors import InvalidConfig, Unavailable
 from emonk.messages import ToolMessage
 from emonk.models.protocol import ModelRequest
 from emonk.records import SessionKey
@@ -152,6 +152,24 @@ def test_another_model_and_other_instructions_take_the_place_of_the_agents(tmp_p
         assert own.requests == []
         assert other.requests[0].instructions == "Be brief."
         assert (turn.recorded.models, turn.new.models) == (("scripted",), ("other",))
+
+    asyncio.run(main())
+
+
+def test_from_a_revision_on_what_was_before_is_the_context_as_it_was(tmp_path: Path) -> None:
+    async def main() -> None:
+        recorded = Recorded(tmp_path, ("Paris?", [PARIS, "Sunny."]), ("And Rome?", [ROME, "Too."]))
+        await recorded.record()
+        (turn,), model = await recorded.again([ROME, "It rains."], first=2)
+        assert [message.text for message in model.requests[0].messages if not isinstance(message, ToolMessage)] == [
+            "Paris?",
+            "",
+            "Sunny.",
+            "And Rome?",
+        ]
+        assert (turn.recorded.text, turn.new.text, turn.same_calls) == ("Too.", "It rains.", True)
+        with pytest.raises(InvalidConfig, match="no message at revision 7 or after"):
+            await recorded.again([], first=7)
 
     asyncio.run(main())
 

@@ -57,10 +57,10 @@ def test_another_model_is_compared_side_by_side(agent: Path) -> None:
 
 
 def test_a_terminal_sees_which_turn_runs(agent: Path) -> None:
-    with Terminal("rerun", "s1", "--agent-file", agent) as terminal:
-        terminal.expect("turn 1 of 2 runs again")
-        terminal.expect("turn 2, revision 6")
-        terminal.expect("2 turns: 0 answers")
+    with Terminal("rerun", "s1", "--agent-file", agent, "--from", "2") as terminal:
+        terminal.expect("turn 1 of 1 runs again")
+        terminal.expect("turn 1, revision 6")
+        terminal.expect("1 turn: 0 answers")
         assert terminal.end() == 0
 
 

@@ -31,6 +31,8 @@ def test_the_list_names_agent_and_title(agent: Path) -> None:
     assert row.split()[:2] == ["s1", "helper"]
     assert row.endswith("greet Ada")
     assert emonk("sessions", "list", "--agent", "other").stdout == "no sessions of other yet\n"
+    assert emonk("sessions", "list", "--user", "ann").stdout == "no sessions yet\n"
+    assert len(emonk("sessions", "list", "--user", "local").stdout.splitlines()) == 2
     (listed,) = json.loads(emonk("sessions", "list", "--json").stdout)
     assert (listed["session_id"], listed["agent"]) == ("s1", "helper")
 
@@ -66,9 +68,10 @@ def test_a_long_session_is_shown_in_parts(agent: Path) -> None:
     assert [event["revision"] for event in events] == [2, 3]
 
 
-def test_export_is_one_event_a_line(agent: Path, tmp_path: Path) -> None:
+def test_export_is_a_header_and_one_event_a_line(agent: Path, tmp_path: Path) -> None:
     lines = emonk("sessions", "export", "s1").stdout
-    events = [json.loads(line) for line in lines.splitlines()]
+    head, *events = [json.loads(line) for line in lines.splitlines()]
+    assert (head["format"], head["version"], head["session"]["session_id"]) == ("emonk.session", 1, "s1")
     assert [event["revision"] for event in events] == list(range(1, len(events) + 1))
     assert events[0]["kind"] == "user_message"
     assert events[0]["text"] == "greet Ada"

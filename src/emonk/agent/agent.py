@@ -7,10 +7,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from emonk.agent.expiry import age
 from emonk.agent.file import not_available, read_agent_file
 from emonk.agent.memory import Memory, memory_skills, open_memory
 from emonk.agent.models import Given, ModelOpener, by_role, known_keys, spec_of
 from emonk.agent.parts import cannot_run, check_text, check_tools, collect, instruct
+from emonk.agent.sessions import AgentSessions
 from emonk.agent.task import done, read_task
 from emonk.clock import SYSTEM_CLOCK, Clock
 from emonk.errors import ConfigError, InvalidArguments, InvalidConfig
@@ -60,6 +62,7 @@ class Agent:
             unknown, `allow` says nothing. With a limit in USD it is refused.
         resilience: retries, circuit breakers and limits, for each kind of dependency.
         alerts: who is told what a person must see; by default the log is.
+        expire_after: sessions that were not active for so long are removed by whoever pumps due turns, such as `90d`.
         clock: what measures time.
 
     Raises:
@@ -83,6 +86,7 @@ class Agent:
         unpriced: Literal["notice", "allow"] = "notice",
         resilience: ResilienceSection | None = None,
         alerts: Alerts | None = None,
+        expire_after: str | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         if not (isinstance(name, str) and _NAME.fullmatch(name)):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -97,6 +101,8 @@ class Agent:
         self.skills = (*skills, *own_skills)
         self.guards = Guards(resilience, clock=clock)
         self._resilience = resilience
+        self.expire_after = None if expire_after is None else age("expire_after", expire_after)
+        self._clock = clock
         self._models = by_role(model)
         self._notices = cannot_run(self.tools, self.skills)
         self._model_notices: Sequence[str] = ()
@@ -108,7 +114,6 @@ class Agent:
         self._given_store = store
         self._limits = limits or Limits()
         self._unpriced = unpriced
-        self._clock = clock
         self._sessions: Sessions | None = None
         self._store: Store | None = None
         self._open: AsyncExitStack | None = None
@@ -133,6 +138,7 @@ class Agent:
             limits=section.limits,
             unpriced=section.llm.unpriced,
             resilience=section.resilience,
+            expire_after=section.sessions.expire_after,
         )
         agent._notices[:0] = not_available(section, path.parent)
         agent._alerts_section = section.alerts
@@ -180,6 +186,11 @@ class Agent:
         if self._store is None:
             raise self._not_started()
         return self._store
+
+    @property
+    def sessions(self) -> AgentSessions:
+        """The sessions of a started agent: to list, name, take away, bring back and delete."""
+        return AgentSessions(self.name, lambda: self.store)
 
     async def start(self) -> None:
         """Open the model and the store.

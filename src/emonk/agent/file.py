@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 
+from emonk.agent.expiry import SessionsSection
 from emonk.config import load
 from emonk.memory.section import MemorySection
 from emonk.models.section import LlmSection
@@ -29,6 +30,7 @@ class AgentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: Limits = Limits()
     resilience: ResilienceSection = ResilienceSection()
     alerts: AlertsSection = AlertsSection()
+    sessions: SessionsSection = SessionsSection()
 
 
 class AgentFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -44,14 +44,14 @@ def place_of(agent: str | None) -> Place:
     return Place(section.store or default_url(), section.name)
 
 
-def ask(place: Place, query: "Callable[[Store], Coroutine[Any, Any, T]]") -> T | None:
-    """What the store answers; None when nothing was ever stored, so that reading makes no files."""
+def ask(place: Place, query: "Callable[[Store], Coroutine[Any, Any, T]]", *, anew: bool = False) -> T | None:
+    """What the store answers; None when nothing was ever stored, so that reading makes no files (`anew` does)."""
     import asyncio  # noqa: PLC0415 - help is shown without it
 
     from emonk.store.connect import connect, sqlite_path  # noqa: PLC0415
 
     async def asking() -> T | None:
-        if place.url.startswith("sqlite:") and not sqlite_path(place.url).exists():
+        if not anew and place.url.startswith("sqlite:") and not sqlite_path(place.url).exists():
             return None
         store = await connect(place.url)
         try:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from emonk.cli import session_changes
 from emonk.cli.session_place import AgentOption, JsonOption, SessionArgument, ask, place_of, with_session
 from emonk.cli.terminal import one_line, say
 from emonk.cli.trouble import UsageError
@@ -17,18 +18,22 @@ if TYPE_CHECKING:
 
 TITLE_WIDTH = 48
 
-app = typer.Typer(help="List, show and export sessions.", add_completion=False, rich_markup_mode=None)
+app = typer.Typer(
+    help="List, show, export, import, rename and delete sessions.", add_completion=False, rich_markup_mode=None
+)
 
 
 @app.command("list")
 def list_sessions(
     agent: AgentOption = None,
     limit: Annotated[int, typer.Option(help="At most so many.", min=1, max=10_000)] = 50,
+    *,
+    user: Annotated[str | None, typer.Option("--user", help="Only those in which this user has a part.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List sessions, last active first."""
     place = place_of(agent)
-    found = ask(place, lambda store: store.sessions(agent=place.agent, limit=limit)) or []
+    found = ask(place, lambda store: store.sessions(agent=place.agent, user_id=user, limit=limit)) or []
     if as_json:
         from emonk.gateway.wire import encode, session_json  # noqa: PLC0415
 
@@ -80,11 +85,16 @@ def export(
     agent: AgentOption = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write here.")] = None,
 ) -> None:
-    """Print a session as JSON lines: one event each, with its revision, time (UTC microseconds) and kind."""
-    from emonk.gateway.wire import encode, event_json  # noqa: PLC0415
+    """Print a session as JSON lines: one that describes it, then each event with its revision, time and kind.
 
-    events = with_session(session_id, agent, lambda store, info: store.read(info.key))
-    lines = b"".join(encode(event_json(logged)) + b"\n" for logged in events)
+    Times are UTC microseconds. `emonk sessions import` reads it.
+    """
+    from emonk.agent.sessions import AgentSessions  # noqa: PLC0415
+
+    async def query(store: "Store", info: "Session") -> list[bytes]:
+        return [line async for line in AgentSessions(info.agent, lambda: store).export(info.session_id)]
+
+    lines = b"".join(with_session(session_id, agent, query))
     if output is None:
         sys.stdout.write(lines.decode())
         return
@@ -92,6 +102,12 @@ def export(
         output.write_bytes(lines)
     except OSError as error:
         raise UsageError(f"cannot write {output}: {error.strerror}") from error
+
+
+app.command("import")(session_changes.import_session)
+app.command("rename")(session_changes.rename)
+app.command("delete")(session_changes.delete)
+app.command("prune")(session_changes.prune)
 
 
 def _table(found: "list[Session]") -> list[str]:

@@ -89,8 +89,11 @@ def _routes(token: Token) -> list[Route]:
         Route("/api/chat", chat_api.chat, methods=["POST"]),
         Route("/api/agents", sessions_api.agents),
         Route("/api/sessions", sessions_api.sessions),
+        Route("/api/sessions", sessions_api.create, methods=["POST"]),
         Route(f"{SESSION}/cancel", sessions_api.cancel, methods=["POST"]),
         Route(SESSION, sessions_api.session),
+        Route(SESSION, sessions_api.change, methods=["PATCH"]),
+        Route(SESSION, sessions_api.delete, methods=["DELETE"]),
     ]
 
 

@@ -5,13 +5,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from emonk.agent import Agent
-from emonk.gateway.desk import check_id, desk_of
+from emonk.errors import SessionNotFound
+from emonk.gateway.desk import USER, check_id, desk_of
 from emonk.gateway.limits import read_json
 from emonk.gateway.problems import ProblemError, json_response
 from emonk.gateway.running import ShuttingDownError
 from emonk.gateway.sse import turn_response
 from emonk.gateway.wire import queued_json, reply_json
 from emonk.ids import uuid7
+from emonk.records import SessionKey
 
 MESSAGE_CHARACTERS = 100_000
 
@@ -42,6 +44,8 @@ async def chat(request: Request) -> Response:
     agent = desk.agent(asked.agent)
     session_id = asked.session_id or uuid7()
     message_id = asked.message_id or uuid7()
+    if asked.session_id is not None:
+        await _check_part(agent, asked.session_id)
     if asked.later:
         return await _later(agent, session_id, message_id, asked.message)
     try:
@@ -52,6 +56,13 @@ async def chat(request: Request) -> Response:
     except ShuttingDownError as error:
         hint = "send it again with the same message_id when the server is back"
         raise ProblemError(503, "shutting_down", "the server ends", hint) from error
+
+
+async def _check_part(agent: Agent, session_id: str) -> None:
+    """A session of others is not found: to answer in it would tell what they said."""
+    known = await agent.store.session(SessionKey(agent.name, session_id))
+    if known is not None and USER not in known.participants:
+        raise SessionNotFound(f"there is no session {session_id!r}")
 
 
 async def _later(agent: Agent, session_id: str, message_id: str, text: str) -> Response:

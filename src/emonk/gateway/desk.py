@@ -13,6 +13,8 @@ from emonk.gateway.running import RunningTurns
 from emonk.records import Session, SessionKey
 
 ID_LIMIT = 200
+USER = "local"
+"""Whom the token stands for."""
 
 
 class Desk(msgspec.Struct, frozen=True):
@@ -43,16 +45,17 @@ class Desk(msgspec.Struct, frozen=True):
         """The session that the path names, of the agent that `?agent=` names or of whichever has it.
 
         Raises:
-            ProblemError: 404 there is none, 409 several agents have one of that name.
+            ProblemError: 404 there is none in which the user has a part, 409 several agents have one of that name.
         """
         session_id = request.path_params["session_id"]
+        check_stored(session_id)
         name = request.query_params.get("agent")
         agents = self.agents.values() if name is None else [self.agent(name)]
         found = [(agent, await agent.store.session(SessionKey(agent.name, session_id))) for agent in agents]
-        known = [(agent, info) for agent, info in found if info is not None]
+        known = [(agent, info) for agent, info in found if info is not None and USER in info.participants]
         if not known:
             raise ProblemError(
-                404, "unknown_session", f"there is no session {session_id!r}", "GET /api/sessions lists them"
+                404, "unknown_session", f"there is no session {session_id!r:.80}", "GET /api/sessions lists them"
             )
         if len(known) > 1:
             names = ", ".join(agent.name for agent, _ in known)
@@ -60,6 +63,16 @@ class Desk(msgspec.Struct, frozen=True):
                 409, "ambiguous_session", "several agents have this session", f"add ?agent= with one: {names}"
             )
         return known[0]
+
+
+def check_stored(session_id: str) -> None:
+    """What can be no session's name names none.
+
+    Raises:
+        ProblemError: 404.
+    """
+    if not session_id.isprintable():
+        raise ProblemError(404, "unknown_session", "there is no session of that name", "GET /api/sessions lists them")
 
 
 def desk_of(request: Request) -> Desk:

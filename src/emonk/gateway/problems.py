@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emonk.errors import AgentError, EmonkError, InfraError
+from emonk.errors import AgentError, Conflict, EmonkError, InfraError, SessionNotFound, Unavailable
 from emonk.gateway.wire import encode
 from emonk.resilience.breaker import DAY
 from emonk.resilience.classify import hint_of
@@ -44,8 +44,12 @@ def problem_response(
 
 
 def status_of(error: EmonkError) -> int:
-    """The HTTP status of an error: the caller's (400), the outside's (503), or the operator's (500)."""
+    """The HTTP status of an error: the caller's (400, 404, 409), the outside's (503), or the operator's (500)."""
     match error:
+        case SessionNotFound():
+            return 404
+        case Conflict() | Unavailable(code="session_busy" | "effects_open"):
+            return 409
         case AgentError():
             return 400
         case InfraError():

@@ -34,8 +34,8 @@ class MemoryStore(Protocol):
     async def search_memory(self, scope: MemoryScope, query: str, *, limit: int = 10) -> list[Memory]:
         """Memories whose key or text holds words of the query, those with most of them first, then the latest.
 
-        Words are those of `emonk.store.words`: compared without case and accents, and whole, in any script; a query without a word finds nothing.
-        No character of the query has a meaning of its own.
+        Words are those of `emonk.store.words`: compared without case and accents, and whole, in any script; a query
+        without a word finds nothing. No character of the query has a meaning of its own.
         """
         ...
 

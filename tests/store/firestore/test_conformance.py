@@ -5,9 +5,7 @@ import asyncio
 import pytest
 
 from emonk.store.connect import connect
-from emonk.testing.store_conformance import Check, inbox, leases, listing, log, name_of, run
-
-CHECKS = (*inbox.CHECKS, *leases.CHECKS, *log.CHECKS, *listing.CHECKS)
+from emonk.testing.store_conformance import CHECKS, Check, name_of, run
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=name_of)

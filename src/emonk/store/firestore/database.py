@@ -22,6 +22,7 @@ Opening = Callable[[], Awaitable[Documents]]
 
 PATIENCE = 10.0
 """Seconds in which a database that was lost may come back, or others may stop to write at the same time."""
+TIDY_SECONDS = 600.0
 SCHEMA = 1
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5
 _HELD_LIMIT = 1000
@@ -47,6 +48,7 @@ class FirestoreDatabase:
         self._documents: Documents | None = None
         self._lanes = Lanes()
         self._held: dict[SessionKey, Held] = {}
+        self._tidy_at = 0.0
         self._getting_ready = asyncio.Lock()
         self._closed = False
 
@@ -121,6 +123,14 @@ class FirestoreDatabase:
                 await documents.write((Write("create", _MARK, {"schema": SCHEMA}),))
 
         await self._lanes.beside(lambda: self._carry_out(checking, 0))
+
+    def is_time_to_tidy(self) -> bool:
+        """Whether it is long ago that somebody looked for what interrupted deletions have left."""
+        now = self._lanes.loop.time()
+        if now < self._tidy_at:
+            return False
+        self._tidy_at = now + TIDY_SECONDS
+        return True
 
     def abandon(self) -> None:
         """Refuse whatever comes, in a child of `fork`: the connection is its parent's."""

@@ -56,6 +56,7 @@ class Query(NamedTuple):
     descending: bool = False
     limit: int | None = None
     after: str | None = None
+    names_only: bool = False
 
 
 class Documents:
@@ -96,6 +97,8 @@ class Documents:
             wanted = wanted.order_by(query.order, direction="DESCENDING" if query.descending else "ASCENDING")
         if query.limit is not None:
             wanted = wanted.limit(query.limit)
+        if query.names_only:
+            wanted = wanted.select(["__name__"])
         return [_found(snapshot) async for snapshot in wanted.stream(retry=None, timeout=ANSWER_SECONDS)]
 
     async def write(self, writes: Sequence[Write]) -> list[Any]:

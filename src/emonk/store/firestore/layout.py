@@ -14,6 +14,7 @@ import hashlib
 import msgspec
 
 from emonk.records import SessionKey
+from emonk.store.refusals import no_text
 
 SESSIONS = "emonk_sessions"
 LOGS = "emonk_logs"
@@ -21,14 +22,25 @@ EVENTS = "emonk_events"
 INBOX = "emonk_inbox"
 PARTS = "emonk_parts"
 REMOVALS = "emonk_removals"
+RECORDS = "emonk_records"
+USAGE = "emonk_usage"
+MEMORIES = "emonk_memories"
 
 _json = msgspec.json.Encoder()
 _OFFSET = 1 << 63
 
 
 def digest(*texts: str) -> bytes:
-    """20 bytes that stand for texts of any length."""
-    return hashlib.blake2b(_json.encode(texts), digest_size=20).digest()
+    """20 bytes that stand for texts of any length.
+
+    Raises:
+        InvalidConfig: one of them is no text.
+    """
+    try:
+        data = _json.encode(texts)
+    except UnicodeEncodeError as error:
+        raise no_text(error) from None
+    return hashlib.blake2b(data, digest_size=20).digest()
 
 
 def name_of(*texts: str) -> str:

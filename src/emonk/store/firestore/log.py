@@ -11,6 +11,7 @@ import msgspec
 from emonk.errors import StaleSession
 from emonk.records import Lease, SessionKey
 from emonk.store.change import LEASE_MICROSECONDS, Change, Row
+from emonk.store.firestore import records, usage
 from emonk.store.firestore.database import FirestoreDatabase
 from emonk.store.firestore.documents import Documents, Fields, Found, Query, Write
 from emonk.store.firestore.layout import EVENTS, INBOX, event_name, name_of
@@ -51,6 +52,13 @@ class Writing:
         if self.item and not any(one.name == self.item and one.revision is not None for one in state.queue):
             raise StaleSession(f"Message {self.made.message_id} of session {name} is not being answered")
 
+    async def puts(self, documents: Documents, now: int, *, again: bool) -> list[Write]:
+        """Its records; one belongs to the session, whatever it says itself."""
+        if not self.made.puts:
+            return []
+        puts = tuple(msgspec.structs.replace(put, session=self.fence.session) for put in self.made.puts)
+        return await records.writes(documents, puts, self.attempt, now, again=again)
+
     def after(self, state: State, now: int) -> State:
         """The session once it is written."""
         made = self.made
@@ -58,6 +66,7 @@ class Writing:
             state,
             revision=self.revision + len(made.events),
             cutoff=state.cutoff if made.cutoff is None else made.cutoff,
+            token_count=state.token_count if made.token_count is None else made.token_count,
             queue=tuple(one for one in state.queue if one.name != self.item),
             last_active=now if self.item else state.last_active,
             owner=None if made.release else state.owner,
@@ -81,6 +90,8 @@ async def commit(database: FirestoreDatabase, documents: Documents, writing: Wri
     if writing.made.reply is not None:
         answer = {"reply": await packing.pack(writing.made.reply), "answered": writing.attempt, "event": None}
         writes.append(Write("update", item_path(session.state, writing.item), answer))
+    writes += await writing.puts(documents, now, again=again)
+    writes += await usage.writes(documents, writing.made.rows, again=again)
     await database.save(documents, session, writing.after(session.state, now), *writes)
     return last
 

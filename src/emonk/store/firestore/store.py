@@ -1,37 +1,35 @@
 """The store on Firestore: what several machines share where no server is to be kept."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from emonk.errors import InvalidConfig, Unavailable
-from emonk.events import InboxItem, Logged, encode
+from emonk.events import InboxItem, Logged
 from emonk.ids import uuid7
 from emonk.records import Lease, Owner, Reply, Session, SessionKey
-from emonk.store.change import change, decoded
-from emonk.store.firestore import inbox, listing, log
-from emonk.store.firestore.database import FirestoreDatabase, Work
+from emonk.store.change import change, decoded, encoded
+from emonk.store.firestore import inbox, listing, log, sessions
+from emonk.store.firestore.database import Work
 from emonk.store.firestore.documents import Documents
 from emonk.store.firestore.inbox import Asking
+from emonk.store.firestore.keeping import FirestoreMemories, FirestoreRecords, FirestoreUsage
 from emonk.store.firestore.log import Writing
 from emonk.store.firestore.state import info
-from emonk.store.grant import Granted
+from emonk.store.grant import Granted, short_title
+from emonk.store.limits import check_texts, encoded_metadata
 from emonk.store.protocol import Accepted, Claimed, Operation
+from emonk.store.whole import Whole, new, restored
 
 T = TypeVar("T")
-Closing = Callable[[], bool]
 
 
-class FirestoreStore:
+class FirestoreStore(FirestoreRecords, FirestoreUsage, FirestoreMemories):
     """A holder's view of a `FirestoreDatabase`; `closing` says whether it was the last holder."""
 
-    def __init__(self, database: FirestoreDatabase, closing: Closing) -> None:
-        self._database = database
-        self._closing = closing
-        self._closed = False
-
     async def accept(self, item: InboxItem, *, owner: Owner | None = None) -> Accepted:
-        data, asking = encode(item.event), Asking(owner, uuid7())
+        check_texts(item.session.agent, item.session.session_id, item.message_id, item.user_id)
+        data, asking = encoded(item.event), Asking(owner, uuid7())
         granted: list[Lease] = []
 
         async def work(documents: Documents, again: bool) -> tuple[Accepted, Granted | None]:
@@ -72,6 +70,8 @@ class FirestoreStore:
         return await self._run(lambda documents, _: inbox.reply(self._database, documents, session, message_id))
 
     async def due(self, agent: str, *, limit: int = 100) -> list[SessionKey]:
+        if self._database.is_time_to_tidy():
+            self._run(lambda documents, _: sessions.finish_removals(documents)).add_done_callback(_ignore_error)
         return await self._run(lambda documents, _: inbox.due(self._database, documents, agent, limit))
 
     async def read(self, session: SessionKey, *, after: int = 0, limit: int | None = None) -> list[Logged]:
@@ -94,30 +94,41 @@ class FirestoreStore:
         wanted = listing.Wanted(agent, user_id, session_id)
         return await self._run(lambda documents, _: listing.sessions(documents, wanted, limit, before))
 
-    async def check(self) -> None:
-        """See `FirestoreDatabase.check`."""
-        self._open()
-        await self._database.check()
+    async def create(
+        self, session: SessionKey, *, user_id: str, title: str = "", metadata: Mapping[str, Any] | None = None
+    ) -> Session:
+        return await self._insert(new(session, user_id, title, metadata))
 
-    async def aclose(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        if self._closing():
-            await self._database.aclose()
+    async def describe(
+        self, session: SessionKey, *, title: str | None = None, metadata: Mapping[str, Any] | None = None
+    ) -> Session | None:
+        check_texts(title or "")
+        name = None if title is None else short_title(title)
+        kept = None if metadata is None else encoded_metadata(metadata)
 
-    def _write(self, session: SessionKey, work: Work[T]) -> asyncio.Future[T]:
-        self._open()
-        return self._database.write(session, work)
+        async def work(documents: Documents, _again: bool) -> Session | None:
+            return await sessions.describe(self._database, documents, session, name, kept)
 
-    def _run(self, work: Work[T]) -> asyncio.Future[T]:
-        self._open()
-        return self._database.run(work)
+        return await self._write(session, work)
 
-    def _open(self) -> None:
-        if self._closed:
-            raise Unavailable("The store is closed", code="store_closed")
-        self._database.open()
+    async def delete(self, session: SessionKey, *, idle_since: int | None = None) -> bool:
+        removal = uuid7()
+
+        async def work(documents: Documents, again: bool) -> bool:
+            return await sessions.delete(self._database, documents, session, idle_since, removal, again=again)
+
+        return await self._write(session, work)
+
+    async def restore(self, session: Session, events: Sequence[Logged]) -> None:
+        await self._insert(restored(session, events))
+
+    def _insert(self, whole: Whole) -> asyncio.Future[Session]:
+        attempt = uuid7()
+
+        async def work(documents: Documents, again: bool) -> Session:
+            return await sessions.insert(self._database, documents, whole, attempt, again=again)
+
+        return self._write(whole.session.key, work)
 
     async def _claiming(self, session: SessionKey, work: Work[T], granted: list[Lease]) -> T:
         """A caller that was cancelled meanwhile cannot use its lease, so it is given back at once."""
@@ -150,6 +161,6 @@ class FirestoreStore:
 
 
 def _ignore_error(answer: asyncio.Future[None]) -> None:
-    """Nobody waits for it: a lease that could not be given back expires by itself."""
+    """Nobody waits for it: a lease that could not be given back expires, and what was not tidied up waits."""
     if not answer.cancelled():
         answer.exception()

@@ -11,6 +11,7 @@ from emonk.store.postgres.address import Address
 from emonk.store.postgres.connection import Connection, Connections, Opening, open_connection
 from emonk.store.postgres.errors import explain, is_crowded, is_lost, was_undone
 from emonk.store.postgres.schema import migrate
+from emonk.store.refusals import no_text
 
 T = TypeVar("T")
 Work = Callable[[Connection, bool], Awaitable[T]]
@@ -54,6 +55,10 @@ class PostgresDatabase:
         self._tails[session] = task
         task.add_done_callback(lambda _: self._tails.get(session) is task and self._tails.pop(session))
         return answer
+
+    def do(self, work: Work[T]) -> asyncio.Future[T]:
+        """Run a job of no session, in no order with others; it goes on if nobody waits."""
+        return self._start(self._carry_out(work, self._patience))[0]
 
     def read(self, work: Callable[[Connection], Awaitable[T]]) -> asyncio.Future[T]:
         """Run a job that only reads; it sees every write that was answered before."""
@@ -144,6 +149,8 @@ class PostgresDatabase:
                 return await self._on(connection, work, again=again)
             except EmonkError:
                 raise
+            except UnicodeEncodeError as error:
+                raise no_text(error) from None
             except Exception as error:
                 again = again or (sent and is_lost(error))
                 undone += was_undone(error)

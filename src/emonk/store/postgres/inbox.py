@@ -20,8 +20,8 @@ _json = msgspec.json.Encoder()
 _owner_decoder = msgspec.json.Decoder(Owner)
 _reply_decoder = msgspec.json.Decoder(Reply)
 
-_BEGIN = """INSERT INTO emonk.sessions (key, agent, session_id, created_at, last_active)
-    SELECT $1, $2, $3, at, at FROM emonk.now($4) AS at ON CONFLICT (key) DO NOTHING"""
+_BEGIN = """INSERT INTO emonk.sessions (key, agent, session_id, created_at, last_active, fence)
+    SELECT $1, $2, $3, at, at, at FROM emonk.now($4) AS at ON CONFLICT (key) DO NOTHING"""
 _STATE = """SELECT emonk.now($3) AS now, count(*) FILTER (WHERE reply IS NULL) AS unfinished,
         count(*) FILTER (WHERE reply IS NULL AND revision IS NULL) AS waiting,
         max(number) FILTER (WHERE message_key = $2) AS earlier

@@ -3,11 +3,12 @@
 from typing import NamedTuple
 
 from emonk.records import Session, SessionKey
+from emonk.store.limits import decoded_metadata
 from emonk.store.postgres.connection import Connection, Record
 from emonk.store.postgres.schema import digest, key_of, restored, stored
 
 _COLUMNS = """SELECT agent, session_id, created_at, last_active, revision, message_count, participants, title,
-    cutoff, number FROM emonk.sessions"""
+    cutoff, number, token_count, metadata FROM emonk.sessions"""
 _ONE = f"{_COLUMNS} WHERE key = $1"
 # The next page begins before the last one's time, so sessions of the very same microsecond stay together.
 _PAGE = f"""{_COLUMNS} WHERE ($1::bigint IS NULL OR last_active < $1) AND ($2::text IS NULL OR agent = $2)
@@ -51,5 +52,7 @@ def _info(row: Record) -> Session:
         revision=row["revision"],
         message_count=row["message_count"],
         title=restored(row["title"]),
+        token_count=row["token_count"],
         context_compressed=row["cutoff"] > 0,
+        metadata=decoded_metadata(row["metadata"]),
     )

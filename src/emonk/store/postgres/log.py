@@ -13,6 +13,7 @@ import msgspec
 from emonk.errors import StaleSession
 from emonk.records import Lease, SessionKey
 from emonk.store.change import LEASE_MICROSECONDS, Change, Row
+from emonk.store.postgres import records, usage
 from emonk.store.postgres.connection import Connection, Record
 from emonk.store.postgres.schema import digest, key_of
 
@@ -20,11 +21,12 @@ _json = msgspec.json.Encoder()
 
 _FIND = """SELECT number, revision, cutoff, fence, owner, expires, title, attempt FROM emonk.sessions WHERE key = $1"""
 _HOLD = f"{_FIND} FOR UPDATE"
-_COMMIT = """WITH moment AS (SELECT emonk.now($9) AS at),
+_CHANGE = """WITH moment AS (SELECT emonk.now($9) AS at),
     held AS (
         UPDATE emonk.sessions SET revision = $3 + cardinality($4::bytea[]), cutoff = coalesce($5, cutoff),
             owner = CASE WHEN $6::bool THEN NULL ELSE owner END,
-            last_active = CASE WHEN $7::bytea IS NULL THEN last_active ELSE moment.at END
+            last_active = CASE WHEN $7::bytea IS NULL THEN last_active ELSE moment.at END,
+            token_count = coalesce($10, token_count)
         FROM moment
         WHERE key = $1 AND fence = $2 AND sessions.revision = $3 AND owner IS NOT NULL
             AND ($7::bytea IS NULL OR EXISTS (
@@ -39,8 +41,13 @@ _COMMIT = """WITH moment AS (SELECT emonk.now($9) AS at),
         UPDATE emonk.inbox SET reply = $7, answered = $2 FROM held
             WHERE $7::bytea IS NOT NULL AND session = held.number AND message_key = $8
                 AND inbox.revision IS NOT NULL AND reply IS NULL
-    )
-    SELECT number FROM held"""
+    )"""
+_COMMIT = f"{_CHANGE} SELECT number FROM held"  # noqa: S608 - joins constants
+_COMMIT_WITH_BILL = f"{_CHANGE}, billed AS ({usage.bill_of('$11', 'held')}) SELECT number FROM held"  # noqa: S608 - joins constants
+_INSERT = """INSERT INTO emonk.events (session, revision, at, fence, data)
+    SELECT $1, entry.revision, entry.at, $2, entry.data
+    FROM unnest($3::bigint[], $4::bigint[], $5::bytea[]) AS entry (revision, at, data)"""
+_REMOVE = "DELETE FROM emonk.events WHERE session = $1"
 _WRITTEN = """SELECT data FROM emonk.events WHERE session = $1 AND revision > $2 AND revision <= $3 AND fence = $4
     ORDER BY revision"""
 _ANSWERED = "SELECT reply FROM emonk.inbox WHERE session = $1 AND message_key = $2 AND answered = $3"
@@ -74,17 +81,28 @@ async def hold(connection: Connection, session: SessionKey) -> SessionRow | None
     return None if row is None else SessionRow(session, *row.values())
 
 
-async def commit(
-    connection: Connection, made: Change, fence: Lease, revision: int, now: int | None, *, again: bool
-) -> int:
-    """Apply the change on top of `revision`, in one statement; see `Store.commit`."""
-    if not again:
-        return await _commit(connection, made, fence, revision, now)
+class Writing(NamedTuple):
+    """Who writes on top of what; `attempt` names the call, and `now` is None on the database's own clock."""
+
+    fence: Lease
+    revision: int
+    attempt: bytes
+    now: int | None
+
+
+async def commit(connection: Connection, made: Change, writing: Writing, *, again: bool) -> int:
+    """Apply the change, in one statement where it puts no records; see `Store.commit`."""
+    if not again and not made.puts:
+        return await _commit(connection, made, writing)
     async with connection.transaction():
-        row = await hold(connection, fence.session)
-        if row is not None and await _happened(connection, row, made, fence, revision):
-            return revision + len(made.events)
-        return await _commit(connection, made, fence, revision, now)
+        if again:
+            row = await hold(connection, writing.fence.session)
+            if row is not None and await _happened(connection, row, made, writing):
+                await usage.bill(connection, made.rows)  # which the other events and replies had with them
+                return writing.revision + len(made.events)
+        revision = await _commit(connection, made, writing)
+        await records.write(connection, made.puts, writing.attempt, writing.now, session=writing.fence.session)
+        return revision
 
 
 async def renew(connection: Connection, lease: Lease, now: int | None) -> Lease:
@@ -112,24 +130,43 @@ async def read_session(connection: Connection, session: SessionKey, after: int, 
     return _rows(await connection.fetch(_READ_BY_KEY, key_of(session), after, limit))
 
 
-async def _commit(connection: Connection, made: Change, fence: Lease, revision: int, now: int | None) -> int:
+async def insert(connection: Connection, number: int, fence: int, rows: Sequence[Row]) -> None:
+    """Add events that have a place and a time already."""
+    revisions, times, data = ([row[column] for row in rows] for column in range(3))
+    await connection.execute(_INSERT, number, fence, revisions, times, data)
+
+
+async def remove(connection: Connection, number: int) -> None:
+    """Remove a session's whole log."""
+    await connection.execute(_REMOVE, number)
+
+
+async def _commit(connection: Connection, made: Change, writing: Writing) -> int:
+    fence, revision = writing.fence, writing.revision
     key, message_key = key_of(fence.session), digest(made.message_id)
-    values = (key, fence.fence, revision, made.events, made.cutoff, made.release, made.reply, message_key, now)
-    if await connection.fetchval(_COMMIT, *values) is None:
+    values = (key, fence.fence, revision, made.events, made.cutoff, made.release, made.reply, message_key, writing.now)
+    if made.rows:
+        found = await connection.fetchval(_COMMIT_WITH_BILL, *values, made.token_count, usage.encoded(made.rows))
+    else:
+        found = await connection.fetchval(_COMMIT, *values, made.token_count)
+    if found is None:
         raise await _stale(connection, made, fence, revision)
     return revision + len(made.events)
 
 
-async def _happened(connection: Connection, row: SessionRow, made: Change, fence: Lease, revision: int) -> bool:
+async def _happened(connection: Connection, row: SessionRow, made: Change, writing: Writing) -> bool:
     """What the change has left tells; one that only gives the lease back has come to that once nobody holds it."""
+    fence, revision = writing.fence.fence, writing.revision
     if made.events:
         last = revision + len(made.events)
-        rows = await connection.fetch(_WRITTEN, row.number, revision, last, fence.fence)
+        rows = await connection.fetch(_WRITTEN, row.number, revision, last, fence)
         return tuple(found["data"] for found in rows) == made.events
     if made.reply is not None:
-        found: object = await connection.fetchval(_ANSWERED, row.number, digest(made.message_id), fence.fence)
+        found: object = await connection.fetchval(_ANSWERED, row.number, digest(made.message_id), fence)
         return found == made.reply
-    return made.release and (row.owner is None or row.fence != fence.fence)
+    if made.puts:
+        return await records.written(connection, made.puts, writing.attempt) is not None
+    return made.release and (row.owner is None or row.fence != fence)
 
 
 async def _stale(connection: Connection, made: Change, fence: Lease, revision: int) -> StaleSession:

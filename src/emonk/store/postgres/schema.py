@@ -5,8 +5,9 @@ writer, by which a writer that lost its connection finds out whether it was kept
 granted a turn or had a message accepted. An inbox item waits while `revision` is null, is taken once its event lies in
 the log at `revision`, and is done with `reply`.
 
-Ids can be of any length and hold NUL, neither of which an index or a text of PostgreSQL takes: so `*_key` is a digest,
-and a text has NUL written as two other characters.
+Ids can be of any length and hold NUL, neither of which an index or a text of PostgreSQL takes: so `*_key` and `id` are
+digests, and a text has NUL written as two other characters. What is put in order is kept as UTF-8, which sorts by code
+points, with its `start`, which an index takes. Costs are in units of 1e-12 USD, null when not known.
 """
 
 import hashlib
@@ -21,6 +22,7 @@ from emonk.store.postgres.connection import Connection
 
 LOCK = 0x656D6F6E  # "emon": one migration at a time in a database
 _ESCAPE = "\x10"
+_START = 256
 _json = msgspec.json.Encoder()
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -74,6 +76,70 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )""",
         "CREATE INDEX inbox_open ON emonk.inbox (session, number) WHERE reply IS NULL",
     ),
+    (
+        "ALTER TABLE emonk.sessions ADD COLUMN token_count bigint NOT NULL DEFAULT 0, ADD COLUMN metadata bytea",
+        # Without a reference: who deletes a session would have all of them searched for it.
+        "ALTER TABLE emonk.participants DROP CONSTRAINT participants_session_fkey",
+        """CREATE TABLE emonk.records (
+            id bytea PRIMARY KEY,
+            namespace_key bytea NOT NULL,
+            namespace bytea NOT NULL,
+            start bytea NOT NULL,
+            key bytea NOT NULL,
+            version bigint NOT NULL,
+            updated_at bigint NOT NULL,
+            session_key bytea,
+            agent text,
+            session_id text,
+            state_key bytea,
+            state text NOT NULL,
+            due_at bigint,
+            attempt bytea NOT NULL,
+            data bytea NOT NULL
+        )""",
+        "CREATE INDEX records_in_order ON emonk.records (namespace_key, start)",
+        "CREATE INDEX records_by_session ON emonk.records (session_key) WHERE session_key IS NOT NULL",
+        """CREATE INDEX records_by_state ON emonk.records (namespace_key, state_key, start)
+            WHERE state_key IS NOT NULL""",
+        "CREATE INDEX records_due ON emonk.records (namespace_key, due_at) WHERE due_at IS NOT NULL",
+        """CREATE TABLE emonk.usage (
+            id bytea PRIMARY KEY,
+            row_id bytea NOT NULL,
+            agent text NOT NULL,
+            session_id text NOT NULL,
+            user_id text NOT NULL,
+            trace_id text NOT NULL,
+            purpose text NOT NULL,
+            provider text NOT NULL,
+            model text NOT NULL,
+            state text NOT NULL,
+            started_at bigint NOT NULL,
+            seconds double precision NOT NULL,
+            input_tokens bigint NOT NULL,
+            output_tokens bigint NOT NULL,
+            cached_input_tokens bigint NOT NULL,
+            cache_write_tokens bigint NOT NULL,
+            reasoning_tokens bigint NOT NULL,
+            cost bigint,
+            error text NOT NULL
+        ) WITH (fillfactor = 70)""",
+        "CREATE INDEX usage_by_start ON emonk.usage (started_at)",
+        "CREATE INDEX usage_by_session ON emonk.usage USING hash (session_id)",
+        """CREATE TABLE emonk.memories (
+            id bytea PRIMARY KEY,
+            scope_key bytea NOT NULL,
+            agent text NOT NULL,
+            user_id text NOT NULL,
+            start bytea NOT NULL,
+            key bytea NOT NULL,
+            text text NOT NULL,
+            words text[] NOT NULL,
+            created_at bigint NOT NULL,
+            updated_at bigint NOT NULL
+        )""",
+        "CREATE INDEX memories_in_order ON emonk.memories (scope_key, start)",
+        "CREATE INDEX memories_by_word ON emonk.memories USING gin (words)",
+    ),
 )
 
 # One snapshot for both, so that another process's migration is seen whole or not at all.
@@ -91,6 +157,11 @@ def key_of(session: SessionKey) -> bytes:
 def digest(*texts: str) -> bytes:
     """20 bytes that stand for texts of any length."""
     return hashlib.blake2b(_json.encode(texts), digest_size=20).digest()
+
+
+def start_of(key: bytes) -> bytes:
+    """As much of a key as an index takes."""
+    return key[:_START]
 
 
 def stored(text: str) -> str:

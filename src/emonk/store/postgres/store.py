@@ -2,34 +2,31 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from emonk.errors import InvalidConfig, Unavailable
-from emonk.events import InboxItem, Logged, encode
+from emonk.events import InboxItem, Logged
 from emonk.records import Lease, Owner, Reply, Session, SessionKey
-from emonk.store.change import change, decoded
-from emonk.store.grant import Granted
-from emonk.store.postgres import inbox, listing, log
+from emonk.store.change import change, decoded, encoded
+from emonk.store.grant import Granted, short_title
+from emonk.store.limits import check_texts, encoded_metadata
+from emonk.store.postgres import inbox, listing, log, sessions
 from emonk.store.postgres.connection import Connection
-from emonk.store.postgres.database import PostgresDatabase, Work
+from emonk.store.postgres.database import Work
 from emonk.store.postgres.inbox import Asking
+from emonk.store.postgres.keeping import PostgresMemories, PostgresRecords, PostgresUsage
 from emonk.store.protocol import Accepted, Claimed, Operation
+from emonk.store.whole import Whole, new, restored
 
 T = TypeVar("T")
-Closing = Callable[[], bool]
 
 
-class PostgresStore:
+class PostgresStore(PostgresRecords, PostgresUsage, PostgresMemories):
     """A holder's view of a `PostgresDatabase`; `closing` says whether it was the last holder."""
 
-    def __init__(self, database: PostgresDatabase, closing: Closing) -> None:
-        self._database = database
-        self._closing = closing
-        self._closed = False
-
     async def accept(self, item: InboxItem, *, owner: Owner | None = None) -> Accepted:
-        data, asking = encode(item.event), self._asking(owner)
+        data, asking = encoded(item.event), self._asking(owner)
         granted: list[Lease] = []
 
         async def work(connection: Connection, _again: bool) -> tuple[Accepted, Granted | None]:
@@ -53,10 +50,12 @@ class PostgresStore:
         return None if grant is None else self._claimed(grant)
 
     def commit(self, operations: Sequence[Operation], *, fence: Lease, expected_revision: int) -> asyncio.Future[int]:
-        made, now = change(operations, expected_revision), self._database.now()
+        made = change(operations, expected_revision)
+        attempt = os.urandom(16) if made.puts else b""
+        writing = log.Writing(fence, expected_revision, attempt, self._database.now())
 
         async def work(connection: Connection, again: bool) -> int:
-            return await log.commit(connection, made, fence, expected_revision, now, again=again)
+            return await log.commit(connection, made, writing, again=again)
 
         return self._write(fence.session, work)
 
@@ -68,6 +67,7 @@ class PostgresStore:
         return await self._read(lambda connection: inbox.reply(connection, session, message_id))
 
     async def due(self, agent: str, *, limit: int = 100) -> list[SessionKey]:
+        check_texts(agent)
         now = self._database.now()
         return await self._read(lambda connection: inbox.due(connection, agent, limit, now))
 
@@ -87,36 +87,40 @@ class PostgresStore:
         limit: int = 50,
         before: int | None = None,
     ) -> list[Session]:
+        check_texts(agent or "", session_id or "")
         wanted = listing.Wanted(agent, user_id, session_id)
         return await self._read(lambda connection: listing.sessions(connection, wanted, limit, before))
 
-    async def check(self) -> None:
-        """See `PostgresDatabase.check`."""
-        self._open()
-        await self._database.check()
+    async def create(
+        self, session: SessionKey, *, user_id: str, title: str = "", metadata: Mapping[str, Any] | None = None
+    ) -> Session:
+        return await self._insert(new(session, user_id, title, metadata))
 
-    async def aclose(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        if self._closing():
-            await self._database.aclose()
+    async def describe(
+        self, session: SessionKey, *, title: str | None = None, metadata: Mapping[str, Any] | None = None
+    ) -> Session | None:
+        check_texts(title or "")
+        name = None if title is None else short_title(title)
+        kept = None if metadata is None else encoded_metadata(metadata)
+        return await self._write(session, lambda connection, _: sessions.describe(connection, session, name, kept))
+
+    async def delete(self, session: SessionKey, *, idle_since: int | None = None) -> bool:
+        asked = sessions.Deletion(session, idle_since, self._database.now(), [])
+        return await self._write(session, lambda connection, _: sessions.delete(connection, asked))
+
+    async def restore(self, session: Session, events: Sequence[Logged]) -> None:
+        await self._insert(restored(session, events))
+
+    async def _insert(self, whole: Whole) -> Session:
+        attempt, now = os.urandom(16), self._database.now()
+
+        async def work(connection: Connection, again: bool) -> Session:
+            return await sessions.insert(connection, whole, attempt, now, again=again)
+
+        return await self._write(whole.session.key, work)
 
     def _asking(self, owner: Owner | None) -> Asking:
         return Asking(owner, os.urandom(16), self._database.now())
-
-    def _write(self, session: SessionKey, work: Work[T]) -> asyncio.Future[T]:
-        self._open()
-        return self._database.write(session, work)
-
-    def _read(self, work: Callable[[Connection], Awaitable[T]]) -> asyncio.Future[T]:
-        self._open()
-        return self._database.read(work)
-
-    def _open(self) -> None:
-        if self._closed:
-            raise Unavailable("The store is closed", code="store_closed")
-        self._database.open()
 
     async def _claiming(self, session: SessionKey, work: Work[T], granted: list[Lease]) -> T:
         """A caller that was cancelled meanwhile cannot use its lease, so it is given back at once."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from emonk.errors import InvalidConfig
 from emonk.records import Memory
 from emonk.store.memory_protocol import MEMORY_BYTES, MemoryScope
-from emonk.testing.store_conformance.rig import HALF, ODD, Check, Rig, equal, present, refused
+from emonk.testing.store_conformance.rig import HALF, NOTHING, ODD, Check, Rig, equal, present, refused
 
 ADA = MemoryScope("clerk", "ada")
 OTHERS = (MemoryScope("clerk", "bob"), MemoryScope("baker", "ada"), MemoryScope("clerka", "da"))
@@ -113,7 +113,9 @@ async def what_is_forgotten_is_gone(rig: Rig) -> None:
     await store.remember(ADA, "cup", "red")
     equal(_keys(await store.search_memory(ADA, "green")), ["tea"], "what is found by a word that one has lost")
     equal(await store.forget(ADA, "tea"), True, "whether there was something")
-    equal((await store.recall(ADA, "tea"), await store.search_memory(ADA, "green tea")), (None, []), "what is left")
+    equal(
+        (await store.recall(ADA, "tea"), await store.search_memory(ADA, "green tea")), (None, NOTHING), "what is left"
+    )
     equal(_keys(await store.memories(ADA)), ["cup"], "keys")
 
 

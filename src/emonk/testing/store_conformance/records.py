@@ -13,6 +13,7 @@ from emonk.store.protocol import Append, Claimed, Finish, Release, Store
 from emonk.store.record_protocol import RECORD_BYTES, Put
 from emonk.testing.store_conformance.rig import (
     HALF,
+    NOTHING,
     ODD,
     OTHER,
     SESSION,
@@ -130,7 +131,7 @@ async def record_is_removed_at_its_version(rig: Rig) -> None:
         call = lambda k=key, v=version: store.remove("things", k, expected_version=v)  # noqa: E731 - one of four
         await refused(Conflict, call, f"removal of {key} at {version}")
     await store.remove("things", "a", expected_version=1)
-    equal((await store.record("things", "a"), await store.records("things")), (None, []), "the record and all")
+    equal((await store.record("things", "a"), await store.records("things")), (None, NOTHING), "the record and all")
     equal((await store.put([_put("a", 0)]))[0].version, 1, "the version of one that begins anew")
 
 

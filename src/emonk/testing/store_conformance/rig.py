@@ -20,6 +20,7 @@ SESSION = SessionKey("clerk", "s1")
 OTHER = SessionKey("clerk", "s2")
 ODD = ("a/b", "..", "'; DROP TABLE x; --", "nul\0\x10nul", "%s $1 *", "\U0001f701" * 3000, "k" * 10_000)
 """Texts that are ids like any other."""
+NOTHING: list[object] = []
 HALF = "half a \ud83d character"
 """No text, so no id."""
 

@@ -1,0 +1,154 @@
+"""`emonk sessions import | rename | delete | prune`: what changes what is kept."""
+
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO
+
+import typer
+
+from emonk.cli.session_place import AgentOption, SessionArgument, ask, place_of, with_session
+from emonk.cli.terminal import note, one_line, say
+from emonk.cli.trouble import FAILED, UsageError
+
+if TYPE_CHECKING:
+    from emonk.agent.pruning import Pruned
+    from emonk.records import Session
+    from emonk.store.protocol import Store
+
+NAME_WIDTH = 80
+
+
+def import_session(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="As export wrote it; - is standard input.")],
+    agent: AgentOption = None,
+    session_id: Annotated[
+        str | None, typer.Option("--as", metavar="ID", help="Another name than the session had.")
+    ] = None,
+) -> None:
+    """Bring back an exported session, whole or not at all. Without --agent it goes to the agent that it belonged to."""
+    from emonk.agent.lines import agent_named  # noqa: PLC0415  help is shown without it
+    from emonk.agent.sessions import AgentSessions  # noqa: PLC0415 - as above
+    from emonk.errors import Conflict  # noqa: PLC0415 - as above
+
+    if session_id is not None and not (session_id.strip() and session_id.isprintable()):
+        raise UsageError("the session has no usable name")
+    name = "standard input" if file == "-" else file
+    with _opened(file) as source:
+        lines = source.readlines()
+    place = place_of(agent)
+    owner = place.agent or agent_named(lines[0] if lines else b"")
+    if owner is None:
+        raise UsageError(f"{name} does not say whose session it is", "add --agent")
+
+    async def query(store: "Store") -> "Session":
+        sessions = AgentSessions(owner, lambda: store)
+        try:
+            return await sessions.import_(lines, session_id=session_id, name=name)
+        except Conflict as error:
+            raise UsageError(f"{one_line(owner)} has a session of that name already", "add --as NEW_ID") from error
+
+    made = ask(place, query, anew=True)
+    if made is not None:
+        say(made.session_id)
+
+
+def rename(
+    session_id: SessionArgument,
+    title: Annotated[str, typer.Argument(help="One line.")],
+    agent: AgentOption = None,
+) -> None:
+    """Give a session another title."""
+    from emonk.agent.sessions import AgentSessions  # noqa: PLC0415 - as above
+
+    if not title.strip():
+        raise UsageError("the title is empty")
+
+    async def query(store: "Store", info: "Session") -> "Session":
+        return await AgentSessions(info.agent, lambda: store).rename(info.session_id, title)
+
+    say(one_line(with_session(session_id, agent, query).title))
+
+
+def delete(
+    session_id: SessionArgument,
+    agent: AgentOption = None,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> int:
+    """Delete a session with all that belongs to it. What it cost stays on the bill."""
+    from emonk.agent.sessions import AgentSessions  # noqa: PLC0415 - as above
+
+    async def known(_store: "Store", info: "Session") -> "Session":
+        return info
+
+    info = with_session(session_id, agent, known)
+    if not yes and not _agreed(info):
+        note("not deleted")
+        return FAILED
+
+    async def query(store: "Store", info: "Session") -> None:
+        await AgentSessions(info.agent, lambda: store).delete(info.session_id)
+
+    with_session(session_id, agent, query)
+    say(f"deleted {one_line(info.session_id)}")
+    return 0
+
+
+def prune(
+    older_than: Annotated[str, typer.Option("--older-than", metavar="AGE", help="Such as 90d, 12h or 30m.")],
+    agent: AgentOption = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list them.")] = False,
+) -> None:
+    """Delete sessions that were idle for longer than that, but none in which something is unfinished."""
+    from emonk.agent.expiry import age  # noqa: PLC0415 - as above
+    from emonk.clock import MICROSECONDS, timestamp  # noqa: PLC0415 - as above
+
+    place = place_of(agent)
+    idle_since = timestamp() - round(age("--older-than", older_than) * MICROSECONDS)
+
+    async def query(store: "Store") -> int:
+        from emonk.agent.pruning import prune as prune_page  # noqa: PLC0415 - as above
+
+        count, before = 0, None
+        while True:
+            page = await prune_page(store, place.agent, idle_since, before=before, dry_run=dry_run)
+            count, before = count + len(page.sessions), page.before
+            _tell(page, dry_run=dry_run)
+            if before is None:
+                return count
+
+    count = ask(place, query) or 0
+    note(f"{count} {'would be ' if dry_run else ''}deleted")
+
+
+def _tell(page: "Pruned", *, dry_run: bool) -> None:
+    from emonk.cli.amounts import when  # noqa: PLC0415 - as above
+
+    for info in page.sessions:
+        did = "would delete" if dry_run else "deleted"
+        name = f"{one_line(info.session_id)} of {one_line(info.agent)}"
+        say(f"{did} {name}, last active {when(info.last_active)}: {one_line(info.title, NAME_WIDTH)}")
+
+
+def _agreed(info: "Session") -> bool:
+    if not sys.stdin.isatty():
+        raise UsageError("deleting needs a yes", "add --yes where nobody can be asked")
+    name = f"{one_line(info.session_id, NAME_WIDTH)} of {one_line(info.agent)}"
+    sys.stderr.write(f"delete {name}, {info.message_count} messages: {one_line(info.title, NAME_WIDTH)}? [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+@contextmanager
+def _opened(file: str) -> "Generator[BinaryIO]":
+    try:
+        if file == "-":
+            yield sys.stdin.buffer
+        else:
+            with Path(file).open("rb") as opened:
+                yield opened
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror}") from error

@@ -1,0 +1,137 @@
+"""Taking sessions away, bringing them back, naming and deleting them in a terminal."""
+
+import json
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import Terminal, emonk, refused, write_agent
+
+DAY = 86_400_000_000
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Path:
+    """An agent with one session, `s1`."""
+    agent = write_agent(tmp_path)
+    assert emonk("chat", agent, "-m", "greet Ada", "--session", "s1").returncode == 0
+    return agent
+
+
+def listed() -> list[str]:
+    return [session["session_id"] for session in json.loads(emonk("sessions", "list", "--json").stdout)]
+
+
+def test_an_export_comes_back_under_its_name_or_another(agent: Path, tmp_path: Path) -> None:
+    file = tmp_path / "s1.jsonl"
+    exported = emonk("sessions", "export", "s1", "-o", file)
+    assert exported.returncode == 0
+    assert "a session of that name already (add --as NEW_ID)" in refused("sessions", "import", file)
+    assert emonk("sessions", "import", file, "--as", "s2").stdout == "s2\n"
+    assert emonk("sessions", "import", "-", "--as", "s3", "--agent", "other", stdin=file.read_text()).stdout == "s3\n"
+    assert set(listed()) == {"s1", "s2", "s3"}
+    first, second = (emonk("sessions", "export", name).stdout.splitlines()[1:] for name in ("s1", "s2"))
+    assert first == second
+    assert emonk("chat", agent, "-m", "greet Bob", "--session", "s2").returncode == 0
+
+
+def test_an_import_makes_the_store_that_is_not_there_yet(agent: Path, tmp_path: Path) -> None:
+    file = tmp_path / "s1.jsonl"
+    emonk("sessions", "export", "s1", "-o", file)
+    anew = {"EMONK_DATA_DIR": str(tmp_path / "anew")}
+    assert emonk("sessions", "import", file, **anew).stdout == "s1\n"
+    assert "greet Ada" in emonk("sessions", "list", **anew).stdout
+
+
+def test_what_cannot_be_imported_is_one_line_with_its_number(agent: Path, tmp_path: Path) -> None:
+    file = tmp_path / "s1.jsonl"
+    emonk("sessions", "export", "s1", "-o", file)
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[:-1]))
+    assert "s1.jsonl:5: ends at revision 4 of 5" in refused("sessions", "import", file, "--as", "s2")
+    file.write_text("".join([*lines[:2], "{broken\n", *lines[3:]]))
+    assert "s1.jsonl:3: is no JSON object" in refused("sessions", "import", file, "--as", "s2")
+    assert "cannot read" in refused("sessions", "import", tmp_path / "none")
+    (tmp_path / "empty").touch()
+    assert "does not say whose session it is (add --agent)" in refused("sessions", "import", tmp_path / "empty")
+    assert "no usable name" in refused("sessions", "import", file, "--as", " ")
+    assert listed() == ["s1"]
+
+
+def test_a_title_is_changed(agent: Path) -> None:
+    assert emonk("sessions", "rename", "s1", "About\nAda").stdout == "About Ada\n"
+    assert emonk("sessions", "list").stdout.endswith("About Ada\n")
+    assert "the title is empty" in refused("sessions", "rename", "s1", " ")
+    assert "there is no session 's2'" in refused("sessions", "rename", "s2", "x")
+
+
+def test_deleting_asks_first_and_nobody_to_ask_is_a_no(agent: Path) -> None:
+    assert "add --yes where nobody can be asked" in refused("sessions", "delete", "s1")
+    with Terminal("sessions", "delete", "s1") as terminal:
+        terminal.expect("delete s1 of helper, 1 messages: greet Ada? [y/N]")
+        terminal.type("\n")
+        assert terminal.end() == 1
+    assert listed() == ["s1"]
+    with Terminal("sessions", "delete", "s1") as terminal:
+        terminal.expect("[y/N]")
+        terminal.type("y\n")
+        assert terminal.end() == 0
+    assert listed() == []
+    assert "there is no session 's1'" in refused("sessions", "delete", "s1", "--yes")
+
+
+def test_old_sessions_are_pruned_and_a_dry_run_only_lists_them(agent: Path, tmp_path: Path) -> None:
+    file = tmp_path / "s1.jsonl"
+    emonk("sessions", "export", "s1", "-o", file)
+    head, *events = file.read_text().splitlines()
+    whole = json.loads(head)
+    whole["session"]["last_active"] -= 100 * DAY
+    file.write_text("\n".join([json.dumps(whole), *events]))
+    assert emonk("sessions", "import", file, "--as", "old").returncode == 0
+    would = emonk("sessions", "prune", "--older-than", "90d", "--dry-run")
+    assert would.stdout.startswith("would delete old of helper, last active ")
+    assert would.stderr == "1 would be deleted\n"
+    assert len(listed()) == 2
+    assert emonk("sessions", "prune", "--older-than", "101d").stderr == "0 deleted\n"
+    assert emonk("sessions", "prune", "--older-than", "90d", "--agent", "other").stderr == "0 deleted\n"
+    pruned = emonk("sessions", "prune", "--older-than", "90d")
+    assert (pruned.returncode, pruned.stderr) == (0, "1 deleted\n")
+    assert listed() == ["s1"]
+    assert "--older-than is '90 years'" in refused("sessions", "prune", "--older-than", "90 years")
+
+
+def database() -> Path:
+    return Path(os.environ["EMONK_DATA_DIR"]) / "emonk.db"
+
+
+def test_a_database_of_a_newer_version_is_one_line(agent: Path) -> None:
+    with sqlite3.connect(database()) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    for command in (("list",), ("show", "s1"), ("delete", "s1", "--yes"), ("rename", "s1", "x")):
+        assert "was written by a newer emonk (schema 99" in refused("sessions", *command)
+
+
+def test_a_database_that_somebody_else_writes_to_can_be_read_and_says_so_to_who_writes(agent: Path) -> None:
+    connection = sqlite3.connect(database(), isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        line = refused("sessions", "rename", "s1", "x", code=1)
+    finally:
+        connection.execute("ROLLBACK")
+        connection.close()
+    assert "emonk.db" in line
+    assert listed() == ["s1"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_database_that_may_only_be_read_is_one_line(agent: Path) -> None:
+    database().chmod(0o400)
+    database().parent.chmod(0o500)
+    try:
+        assert "emonk.db" in refused("sessions", "delete", "s1", "--yes", code=2)
+    finally:
+        database().parent.chmod(0o700)
+        database().chmod(0o600)
