@@ -7,6 +7,8 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 
+from emonk.memory.stored import StoredFiles
+from emonk.store.connect import connect
 from emonk.testing.gcs import GcsServer
 
 from .writer import LINES
@@ -63,3 +65,16 @@ def test_two_processes_on_a_bucket() -> None:
 def test_two_processes_on_a_directory(tmp_path: Path) -> None:
     asyncio.run(race("local", str(tmp_path), {}))
     assert is_whole((tmp_path / "log.md").read_bytes())
+
+
+def test_two_processes_on_a_store(tmp_path: Path) -> None:
+    async def main() -> None:
+        url = f"sqlite:///{tmp_path / 'store.db'}"
+        await race("store", url, {})
+        store = await connect(url)
+        file = await StoredFiles(store, "clerk").read("log.md")
+        await store.aclose()
+        assert file is not None
+        assert is_whole(file.data)
+
+    asyncio.run(main())
