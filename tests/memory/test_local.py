@@ -1,12 +1,14 @@
 """A directory is left by no path, and seen whole whoever writes to it."""
 
 import asyncio
+import fcntl
 import os
 from pathlib import Path
 
 import pytest
 
-from emonk.errors import Conflict, InvalidArguments, InvalidConfig
+from emonk.errors import Conflict, InvalidArguments, InvalidConfig, Unavailable
+from emonk.memory import local
 from emonk.memory.files import FILE_BYTES
 from emonk.memory.local import LocalFiles
 
@@ -105,6 +107,17 @@ def test_what_a_killed_writer_left_is_in_nobodys_way(tmp_path: Path) -> None:
         assert await files.list() == ("a",)
 
     asyncio.run(main())
+
+
+def test_a_writer_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "LOCK_SECONDS", 0.0)
+    files = LocalFiles(tmp_path)
+    with (tmp_path / ".emonk-lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(Unavailable, match="another process keeps"):
+            asyncio.run(files.write("a", b"x", expected_generation=None))
+        assert asyncio.run(files.read("a")) is None
+    asyncio.run(files.write("a", b"x", expected_generation=None))
 
 
 def test_a_folder_goes_with_its_last_file(tmp_path: Path) -> None:
