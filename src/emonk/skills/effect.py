@@ -77,6 +77,10 @@ class ToolEffect:
         """The outside can be asked."""
         return self.find is not None
 
+    def blind(self) -> "ToolEffect":
+        """The same effect of a tool that acts on nothing real: the outside is not asked about it."""
+        return ToolEffect(self._tool, self._account or True, self._parameters)
+
     def identity(self, arguments: Mapping[str, Any]) -> Identity:
         """Validate the arguments, give those that were left out their defaults, and say in whose name the call acts.
 

@@ -25,7 +25,7 @@ from emonk.testing.simulator.scene import Scene
 class SimulatedTool:
     """Stands where a real tool stood.
 
-    Its name, description, schema, risk, idempotency and timeout are the real one's, and a `Tool` still checks its
+    Its name, description, schema, risk, idempotency, effect and timeout are the real one's, and a `Tool` still checks its
     arguments and keeps its time itself; only the function in it is another one.
     """
 
@@ -61,7 +61,8 @@ class SimulatedTool:
 
     @property
     def effect(self) -> ToolEffect | None:
-        return self._real.effect
+        effect = self._real.effect
+        return effect and effect.blind()
 
     async def run(self, arguments: Mapping[str, Any], context: Context) -> str:
         """Run as the schedule has it.
