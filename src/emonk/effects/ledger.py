@@ -101,13 +101,18 @@ class EffectLedger:
 
     def write(self, effect: Effect) -> Effect:
         """Have a row written with the events that follow; as it is kept, with a result cut to `CONTENT_LIMIT`."""
-        effect = msgspec.structs.replace(
-            effect, content=_kept(effect.content, CONTENT_LIMIT), remote_id=_kept(effect.remote_id, REMOTE_ID_LIMIT)
-        )
+        effect = shortened(effect)
         version = self._rows[effect.key][1] if effect.key in self._rows else 0
         self._journal.put(put_of(effect, version))
         self._rows[effect.key] = effect, version + 1
         return effect
+
+
+def shortened(effect: Effect) -> Effect:
+    """With a result that a row can hold."""
+    return msgspec.structs.replace(
+        effect, content=_kept(effect.content, CONTENT_LIMIT), remote_id=_kept(effect.remote_id, REMOTE_ID_LIMIT)
+    )
 
 
 def put_of(effect: Effect, version: int) -> Put:

@@ -10,7 +10,7 @@ import msgspec
 from emonk.clock import Clock, timestamp
 from emonk.effects.ledger import EffectLedger, Journal
 from emonk.effects.outcome import did_not_act
-from emonk.effects.reconcile import ask
+from emonk.effects.reconcile import NOT_DONE, ask
 from emonk.effects.state import Reason, move
 from emonk.errors import OutcomeUnknown
 from emonk.messages import ToolCall
@@ -20,7 +20,6 @@ from emonk.skills.protocol import Context, Runnable
 
 ALREADY: Final = "\n[This had been done already for this message. It was not done again.]"
 NOT_RUN: Final = "not_run"
-NOT_DONE: Final = "not_done"
 
 _log = logging.getLogger("emonk.effects")
 

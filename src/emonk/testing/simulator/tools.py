@@ -25,8 +25,8 @@ from emonk.testing.simulator.scene import Scene
 class SimulatedTool:
     """Stands where a real tool stood.
 
-    Its name, description, schema, risk, idempotency, effect and timeout are the real one's, and a `Tool` still checks its
-    arguments and keeps its time itself; only the function in it is another one.
+    Its name, description, schema, risk, idempotency, effect and timeout are the real one's, and a `Tool` still checks
+    its arguments and keeps its time itself; only the function in it is another one.
     """
 
     def __init__(self, real: Runnable, scene: Scene, life: Life) -> None:

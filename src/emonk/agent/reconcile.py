@@ -1,0 +1,34 @@
+"""Looks again for what became of the effects of a session that nobody knew about when its turns ended."""
+
+from emonk.agent.agent import Agent
+from emonk.clock import SYSTEM_CLOCK, Clock
+from emonk.effects.reconcile import reconcile_unknown
+from emonk.records import Effect, SessionKey
+from emonk.skills.protocol import Context
+
+
+async def reconcile(agent: Agent, session_id: str, *, clock: Clock = SYSTEM_CLOCK) -> list[Effect]:
+    """Ask the tools of a started agent once for every `unknown` effect of a session; those that are settled now.
+
+    The conversation is not told. What is `sending` is left to its turn.
+
+    Raises:
+        InfraError, ConfigError: the store cannot be read or written, or the agent is not started.
+    """
+
+    def context(effect: Effect) -> Context:
+        return Context(
+            agent=agent.name,
+            session_id=session_id,
+            user_id=effect.user_id,
+            call_id="",
+            trace_id=effect.trace_id,
+            clock=clock,
+            deadline=None,
+            progress=lambda _: None,
+            guards=agent.guards,
+            effect_key=effect.key,
+        )
+
+    tools = {tool.name: tool for tool in agent.tools}
+    return await reconcile_unknown(agent.store, SessionKey(agent.name, session_id), tools, context)
