@@ -23,12 +23,10 @@ os.register_at_fork(after_in_child=_pool.clear)
 
 def uuid7() -> str:
     """A UUIDv7 (RFC 9562): 48 bits of Unix milliseconds, then version, variant and 74 random bits."""
-    chance = int.from_bytes(_random()[:10])
-    milliseconds = time.time_ns() // 1_000_000
-    version = 0x7000 | chance >> 68
-    variant = 0x8000 | chance >> 54 & 0x3FFF
-    text = f"{milliseconds:012x}"
-    return f"{text[:8]}-{text[8:]}-{version:04x}-{variant:04x}-{chance & 0xFFFFFFFFFFFF:012x}"
+    chance = _random()[:10]
+    text = ((time.time_ns() // 1_000_000).to_bytes(6) + chance).hex()
+    variant = "89ab"[chance[2] >> 4 & 3]
+    return f"{text[:8]}-{text[8:12]}-7{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
 
 
 def trace_id() -> str:
