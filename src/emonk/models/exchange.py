@@ -68,12 +68,11 @@ class Lines:
         self._connector = connector
         self._timeout = timeout
         self._request = ClientRequest("POST", URL(base_url), headers=headers, loop=loop, session=self._session)
-        told = [(name, value) for name, value in self._request.headers.items() if name != "Content-Length"]
         self._loop = loop
         self._silence = silence
         self._waiting: dict[Exchange, float] = {}  # by the time when it is given up: the earliest first
         self._alarm: asyncio.TimerHandle | None = None
-        self._head = "".join(f"{name}: {value}\r\n" for name, value in told)
+        self._heads: dict[str, bytes] = {}
 
     @property
     def closed(self) -> bool:
@@ -88,9 +87,8 @@ class Lines:
         """Send a request, and have the beginning of its answer."""
         if self._proxies:
             return self.open(path, body)
-        target = URL(self._base_url + path).raw_path_qs
-        head = f"POST {target} HTTP/1.1\r\n{self._head}Content-Length: {len(body)}\r\n\r\n"
-        return Exchange(self, head.encode() + body)
+        head = self._heads.get(path) or self._head_of(path)
+        return Exchange(self, b"%b%d\r\n\r\n%b" % (head, len(body), body))
 
     def open(self, path: str, body: bytes) -> AbstractAsyncContextManager[ClientResponse]:
         """As `post`, for an answer that comes in pieces, each of them timed."""
@@ -118,6 +116,14 @@ class Lines:
     def let_go(self, exchange: "Exchange") -> None:
         """The exchange is over."""
         self._waiting.pop(exchange, None)
+
+    def _head_of(self, path: str) -> bytes:
+        """A request up to the length of its body; kept, since the paths of a provider are few."""
+        told = [f"{name}: {value}\r\n" for name, value in self._request.headers.items() if name != "Content-Length"]
+        target = URL(self._base_url + path).raw_path_qs
+        head = f"POST {target} HTTP/1.1\r\n{''.join(told)}Content-Length: ".encode()
+        self._heads[path] = head
+        return head
 
     def _look(self) -> None:
         """One timer for all: nearly every exchange is over long before, so that one for each would be for nothing."""
@@ -163,6 +169,12 @@ class Exchange:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._leave(clean=error is None)
+
+    async def read(self) -> bytes:
+        """The whole body of the answer."""
+        if self.content.is_eof():  # as a short one nearly always is when its head is there
+            return self.content.read_nowait()
+        return await self.content.read()
 
     def fall_silent(self) -> None:
         """Let whoever waits for the answer know that there is none."""

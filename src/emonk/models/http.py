@@ -71,7 +71,7 @@ class HttpClient:
         try:
             async with lines.post(path, body) as answer:
                 if 200 <= answer.status < 300:
-                    return await answer.content.read()
+                    return await answer.read()
                 failure = await self._refusal(answer)
         except lines.faults as error:
             failure = connection_failure(error, self._host)
