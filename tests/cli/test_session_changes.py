@@ -2,12 +2,14 @@
 
 import json
 import os
+import shlex
 import sqlite3
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.cli.running import Terminal, emonk, refused, write_agent
+from tests.cli.running import EMONK, PATIENCE, Terminal, emonk, refused, write_agent
 
 DAY = 86_400_000_000
 
@@ -135,3 +137,27 @@ def test_a_database_that_may_only_be_read_is_one_line(agent: Path) -> None:
     finally:
         database().parent.chmod(0o700)
         database().chmod(0o600)
+
+
+def test_on_a_full_disk_an_import_is_one_line_and_keeps_nothing(agent: Path, tmp_path: Path) -> None:
+    file = tmp_path / "s1.jsonl"
+    emonk("sessions", "export", "s1", "-o", file)
+    file.write_text(file.read_text().replace("greet Ada", "greet Ada" + "x" * 5_000_000))
+    limit = f"ulimit -f {database().stat().st_size // 1024 + 1000}; exec "
+    command = limit + shlex.join([*EMONK, "sessions", "import", str(file), "--as", "big"])
+    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("error: ")
+    assert ended.stderr.count("\n") == 1
+    assert "emonk.db" in ended.stderr
+    assert listed() == ["s1"]
+    assert emonk("sessions", "import", file, "--as", "big").stdout == "big\n"
+    assert len(emonk("sessions", "show", "big").stdout) > 5_000_000
+
+
+def test_a_message_that_is_no_text_is_one_line_and_a_long_one_is_kept(agent: Path) -> None:
+    ended = emonk("chat", agent, "-m", "a\udcffb")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "error: the message holds half a character" in ended.stderr.splitlines()[-1]
+    assert emonk("chat", agent, "--session", "long", stdin="hello " * 900_000).returncode in {0, 1}
+    assert len(emonk("sessions", "show", "long").stdout) > 5_000_000
