@@ -433,3 +433,15 @@ def test_a_header_of_two_lines_is_refused() -> None:
             await http.post(PATH, BODY)
 
     asyncio.run(main())
+
+
+def test_a_call_goes_by_the_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with GeminiServer([says("hi")]) as proxy:
+            monkeypatch.setenv("http_proxy", proxy.base_url)
+            http = client("http://nowhere.invalid")
+            assert b"hi" in await http.post(PATH, BODY)
+            await http.aclose()
+        assert proxy.requests[0].headers["Host"] == "nowhere.invalid"
+
+    asyncio.run(main())
