@@ -38,6 +38,8 @@ risk: low
 tools:
   - {script: tool.sh, name: find_trains, description: Find trains., idempotent: true, parameters: {to: {type: string}}}
   - {script: tool.sh, name: book_train, description: Book a train., parameters: {to: {type: string}}}
+  - {script: tool.sh, name: post, description: Post, effect: page, reconcile: tool.sh, parameters: {to: {type: string}}}
+  - {script: tool.sh, name: notify, description: Tell it., effect: true, parameters: {to: {type: string}}}
   - {script: tool.sh, name: pay, description: Pay for it., risk: high, parameters: {euros: {type: number}}}
 ---
 """

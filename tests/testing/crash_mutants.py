@@ -1,5 +1,6 @@
 """Small changes of emonk's own code that lose, repeat or delay something only when an instance is killed."""
 
+from emonk.effects import sender
 from emonk.runtime import session_queue, sessions, turn
 from emonk.testing import memory_session
 from tests.testing.mutants import Plant, rewritten
@@ -10,7 +11,7 @@ CRASH_MUTANTS: dict[str, tuple[str | set[str], Plant]] = {
         rewritten(turn.Turn, "_settle", " and self._repeatable(call)", ""),
     ),
     "the answer is not durable before its calls run": (
-        "no call acts twice",
+        {"no call acts twice", "every message gets its reply"},
         rewritten(
             turn.Turn,
             "_step",
@@ -22,8 +23,25 @@ CRASH_MUTANTS: dict[str, tuple[str | set[str], Plant]] = {
         "what acted is told",
         rewritten(turn.Turn, "_settle", "_unknown(call)", "ToolResult(call.id, call.name, 'No.', 'not_run')"),
     ),
+    "an effect that a crash cut is sent again without a look": (
+        "no effect happens twice",
+        rewritten(
+            sender.EffectSender,
+            "_recovered",
+            "finding = await self._ask(plan, effect, sending)",
+            "finding = NotHappened()",
+        ),
+    ),
+    "what was found outside is entered as refused": (
+        "ledger and remote agree",
+        rewritten(sender.EffectSender, "_found", "EffectState.DONE", "EffectState.REJECTED"),
+    ),
+    "the outside is not asked": (
+        "what can be looked up is known",
+        rewritten(sender, "ask", "if not tool.reconciles:", "if True:"),
+    ),
     "a claim takes the message out of the inbox": (
-        {"every message gets its reply", "the log is well formed", "nothing is left over"},
+        {"every message gets its reply", "the log is well formed", "nothing hangs", "a living holder keeps its lease"},
         rewritten(
             memory_session.MemorySession,
             "claim",
@@ -37,7 +55,7 @@ CRASH_MUTANTS: dict[str, tuple[str | set[str], Plant]] = {
             memory_session.MemorySession,
             "commit",
             "self._unfinished.pop(made.message_id)",
-            "self._unfinished[made.message_id]",
+            "(self._unfinished.pop if self.items[made.message_id].reply else self._unfinished.get)(made.message_id)",
         ),
     ),
     "the fence is not looked at": (

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from emonk import Agent, tool
+from emonk import Agent, Context, Happened, tool
 from emonk.errors import ConfigError, EmonkError, InfraError
 from emonk.models.protocol import Model, ModelDelta, ModelRequest, ModelResponse
+from emonk.records import Effect
 from emonk.resilience.deadline import within
 from emonk.resilience.limit import ConcurrencyLimit
 from emonk.runtime import ask, asking, dispatch, turn
@@ -39,6 +40,29 @@ def count(numbers: list[float]) -> float:
 async def pay(amount: float) -> str:
     """Nobody may do this without an approval."""
     raise AssertionError("no tool's own code runs in a simulation")
+
+
+@tool(risk="low", effect="the page")
+async def post(text: str) -> str:
+    """Post something; the page can be asked whether it is there."""
+    raise AssertionError("no tool's own code runs in a simulation")
+
+
+@post.reconcile
+async def find_post(_effect: Effect, _ctx: Context) -> Happened | None:
+    """Look for it."""
+    raise AssertionError("no tool's own code runs in a simulation")
+
+
+@tool(risk="low", effect=True)
+async def notify(text: str) -> str:
+    """Send a message that nobody can look for."""
+    raise AssertionError("no tool's own code runs in a simulation")
+
+
+def posting_agent(**settings: Any) -> Agent:
+    """Two effects, with a remote that can be asked and without, and tools that are none."""
+    return travel_agent(**({"tools": [get_weather, book, post, notify]} | settings))
 
 
 def travel_agent(**settings: Any) -> Agent:

@@ -12,11 +12,14 @@ Action = tuple[str, str, str, str]
 
 
 def no_call_acts_twice(history: History) -> Iterator[str]:
-    """A tool that is not idempotent runs at most once for a call, whoever resumes the turn."""
+    """A tool that is not idempotent runs at most once for a call, whoever resumes the turn.
+
+    An effect may be sent again once the remote has said that it did not happen: see `no_effect_happens_twice`.
+    """
     begun: dict[tuple[str, str], ToolBegan] = {}
     for record in history.of(ToolBegan):
         key = (record.where.session, record.call_id)
-        if not record.idempotent and key in begun:
+        if not record.idempotent and not record.key and key in begun:
             acted = [one for one in history.of(ToolActed) if (one.where.session, one.call_id) == key]
             yield f"{record.tool} ran twice for call {record.call_id}, and acted {len(acted)} times"
             yield from (one.line() for one in _in_order([begun[key], record, *acted]))
@@ -40,16 +43,16 @@ def no_unknown_outcome_is_retried(history: History) -> Iterator[str]:
             case Granted():
                 taken_over = [key for key in runs.keys() & lost if runs[key].message_id == record.message_id]
                 unknown |= {_action(runs[key]): runs[key] for key in taken_over if key[0] == session}
-            case ToolBegan(idempotent=False):
+            case ToolBegan(idempotent=False, key=""):
                 if _action(record) in unknown:
                     yield f"{record.tool} may have acted with {record.arguments}"
                     yield unknown[_action(record)].line()
                     yield record.line()
                     return
                 runs[session, record.call_id] = record
-            case ToolActed(idempotent=False):
+            case ToolActed(idempotent=False, key=""):
                 acted.add((session, record.call_id))
-            case ToolLeft(error=error) if error and (session, record.call_id) in acted:
+            case ToolLeft(error=error) if error and (session, record.call_id) in acted & runs.keys():
                 unknown[_action(runs[session, record.call_id])] = runs[session, record.call_id]
             case _:
                 continue

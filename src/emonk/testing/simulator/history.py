@@ -8,7 +8,7 @@ import msgspec
 
 from emonk.events import Event, Logged
 from emonk.messages import Message
-from emonk.records import Reply, SessionKey
+from emonk.records import Effect, Reply, SessionKey
 from emonk.resilience.breaker_events import CircuitState
 from emonk.resilience.section import ComponentSection
 from emonk.testing.simulator.schedule import Schedule
@@ -219,7 +219,7 @@ class Circuit(Record, frozen=True, kw_only=True):
 
 
 class ToolBegan(Record, frozen=True, kw_only=True):
-    """A tool was entered; `arguments` are its canonical ones, as JSON."""
+    """A tool was entered; `arguments` are its canonical ones, as JSON, and `key` the effect's if it is one."""
 
     call_id: str
     tool: str
@@ -227,6 +227,7 @@ class ToolBegan(Record, frozen=True, kw_only=True):
     idempotent: bool
     risk: str
     fault: str
+    key: str = ""
 
     def told(self) -> str:
         return f"runs {self.tool} for {self.call_id}: {self.fault or 'well'}"
@@ -238,6 +239,7 @@ class ToolActed(Record, frozen=True, kw_only=True):
     call_id: str
     tool: str
     idempotent: bool
+    key: str = ""
 
     def told(self) -> str:
         return f"{self.tool} acts for {self.call_id}"
@@ -256,6 +258,17 @@ class ToolLeft(Record, frozen=True, kw_only=True):
     def told(self) -> str:
         hint = "" if self.hint is None else f", try again in {self.hint:g} s"
         return f"{self.tool} for {self.call_id} {self.error or 'returns'}{hint}"
+
+
+class Looked(Record, frozen=True, kw_only=True):
+    """The remote was asked whether an effect happened."""
+
+    key: str
+    tool: str
+    found: str
+
+    def told(self) -> str:
+        return f"looks for {self.tool}: {self.found}"
 
 
 class Noted(Record, frozen=True, kw_only=True):
@@ -282,6 +295,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         kept: every accepted message, in the order of acceptance.
         logs: the log of each session.
+        effects: the ledger.
         leases: sessions whose lease is still held.
         leftovers: tasks, permits and whatever else is still there, in words.
         settled: nothing was unfinished when the wait for it ended.
@@ -290,6 +304,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     kept: Sequence[Kept]
     logs: dict[SessionKey, Sequence[Logged]]
     leases: Sequence[str]
+    effects: Sequence[Effect] = ()
     leftovers: Sequence[str]
     settled: bool
 
@@ -300,6 +315,7 @@ class History(msgspec.Struct, kw_only=True):
     Attributes:
         limit: seconds that the agent allows a turn.
         models: the agent's, by what a configuration calls them.
+        reconciled: its tools of which the remote can be asked whether they acted.
         resilience: what the agent sets for the calls of models.
         stuck: why the run could not go on to its end; empty when it could.
         seconds: virtual time that it took.
@@ -309,6 +325,7 @@ class History(msgspec.Struct, kw_only=True):
     limit: float
     records: list[Record]
     models: Sequence[str] = ()
+    reconciled: Sequence[str] = ()
     resilience: ComponentSection = ComponentSection()
     ended: Ended | None = None
     stuck: str = ""

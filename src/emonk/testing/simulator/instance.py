@@ -24,6 +24,7 @@ from emonk.skills.protocol import Runnable
 from emonk.store.protocol import Store
 from emonk.testing.simulator import history
 from emonk.testing.simulator.life import Armed, Killed, Life
+from emonk.testing.simulator.outside import Outside
 from emonk.testing.simulator.remote import SimulatedModel
 from emonk.testing.simulator.scene import Scene, trace_of
 from emonk.testing.simulator.schedule import Crash, Said
@@ -85,8 +86,10 @@ class Instance:
         life: in which it runs; what an agent knows of the world ends with it.
     """
 
-    def __init__(self, agent: Agent, number: int, scene: Scene, network: Network, wrap: Wrap) -> None:
+    def __init__(self, agent: Agent, number: int, network: Network, outside: Outside, wrap: Wrap) -> None:
+        scene = network.scene
         self._given = agent
+        self._outside = outside
         self._scene = scene
         self._network = network
         self._wrap = wrap
@@ -160,7 +163,7 @@ class Instance:
         made = SimulatedAgent.of(self._given)
         made.put(
             model=lambda spec, role: wrap(SimulatedModel(spec, scene, life, role)),
-            tools=[SimulatedTool(tool, scene, life) for tool in self._given.tools],
+            tools=[SimulatedTool(tool, self._outside, scene, life) for tool in self._given.tools],
             store=self._network.store(life),
             scene=scene,
         )

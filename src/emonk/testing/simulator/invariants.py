@@ -7,7 +7,7 @@ from typing import cast
 import msgspec
 
 from emonk.errors import InvalidConfig
-from emonk.testing.simulator import acts, circuits, requests, service, sessions, survival
+from emonk.testing.simulator import acts, circuits, ledger, requests, service, sessions, survival
 from emonk.testing.simulator.history import Came, Granted, History, Noted, Sent, ToolBegan, ToolLeft, same_each_time
 
 Invariant = Callable[[History], Iterable[str]]
@@ -63,8 +63,11 @@ def turns_keep_their_limit(history: History) -> Iterator[str]:
 
 
 INVARIANTS: tuple[Invariant, ...] = (
+    ledger.no_effect_happens_twice,
     acts.no_unknown_outcome_is_retried,
     acts.no_call_acts_twice,
+    ledger.ledger_and_remote_agree,
+    ledger.what_can_be_looked_up_is_known,
     survival.what_acted_is_told,
     acts.nothing_above_low_risk_runs,
     survival.a_session_has_one_writer,

@@ -23,6 +23,8 @@ ASKED = (
     "claim",
     "write answer",
     "write result",
+    "write intent",
+    "write outcome",
     "write note",
     "write end",
     "release",
@@ -31,10 +33,12 @@ ASKED = (
     "look for reply",
     "ask model",
     "run tool",
+    "look outside",
+    "look up effect",
 )
 """What an instance does, as far as somebody else sees it."""
 
-_READS = {"due": "look for due", "reply": "look for reply"}
+_READS = {"due": "look for due", "reply": "look for reply", "record": "look up effect"}
 
 
 def kinds() -> Iterator[str]:
@@ -55,7 +59,7 @@ def _written(operations: Sequence[Operation]) -> str:
     if Finish in kinds:
         return "write end"
     if Put in kinds:
-        return "write effect"
+        return "write outcome" if ToolReturned in events else "write intent"
     if ModelSaid in events:
         return "write answer"
     if ToolReturned in events:

@@ -18,7 +18,8 @@ from emonk.skills.function import Tool
 from emonk.skills.protocol import Context, Runnable
 from emonk.testing.simulator.faults import Fault, ToolFault
 from emonk.testing.simulator.history import ToolActed, ToolBegan, ToolLeft, Where
-from emonk.testing.simulator.life import ARRIVES, Life
+from emonk.testing.simulator.life import Life
+from emonk.testing.simulator.outside import Outside, Request
 from emonk.testing.simulator.scene import Scene
 
 
@@ -29,10 +30,12 @@ class SimulatedTool:
     its arguments and keeps its time itself; only the function in it is another one.
     """
 
-    def __init__(self, real: Runnable, scene: Scene, life: Life) -> None:
+    def __init__(self, real: Runnable, outside: Outside, scene: Scene, life: Life) -> None:
         self._real = real
         self._scene = scene
         self._life = life
+        self._outside = outside
+        self._effect = outside.effect(real.effect, life)
         _ = real.parameters  # a tool reads its signature when first asked, and must find its own function then
 
     @property
@@ -61,8 +64,7 @@ class SimulatedTool:
 
     @property
     def effect(self) -> ToolEffect | None:
-        effect = self._real.effect
-        return effect and effect.blind()
+        return self._effect
 
     async def run(self, arguments: Mapping[str, Any], context: Context) -> str:
         """Run as the schedule has it.
@@ -80,7 +82,7 @@ class SimulatedTool:
         return await stand_in.run(arguments, context)
 
     async def _act(self, context: Context, arguments: str, /, *_: Any, **__: Any) -> str:
-        run = _Run(self._real, context, arguments, self._scene, self._life)
+        run = _Run(self._real, context, arguments, self._outside, self._life)
         try:
             result = await run.result()
         except BaseException as error:
@@ -93,9 +95,13 @@ class SimulatedTool:
 class _Run:
     """One run of a tool."""
 
-    def __init__(self, tool: Runnable, context: Context, arguments: str, scene: Scene, life: Life) -> None:
+    def __init__(self, tool: Runnable, context: Context, arguments: str, outside: Outside, life: Life) -> None:
+        scene = outside.scene
         self._tool = tool
         self._call_id = context.call_id
+        self._key = context.effect_key
+        self._acted_as = context.acted_as
+        self._outside = outside
         self._scene = scene
         self._said = scene.turn_of(context.trace_id)
         self._life = life
@@ -111,9 +117,9 @@ class _Run:
                 idempotent=tool.idempotent,
                 risk=str(tool.risk),
                 fault=str(self._fault or ""),
+                key=self._key,
             )
         )
-        life.passed("run tool", "sent")
 
     async def result(self) -> str:
         """Take some time, act, take some more, and fail where the fault has it."""
@@ -125,20 +131,18 @@ class _Run:
 
     def _acted(self, seconds: float) -> "asyncio.Future[None]":
         """The request reaches the remote, also where its sender was killed meanwhile, as chance has it."""
-        heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        request = Request(self._key, self._life, asyncio.get_running_loop().create_future())
+        self._outside.ask(request, seconds, self._pace.random(), self._act)
+        self._life.passed("run tool", "sent")
+        return request.heard
 
-        def arrive() -> None:
-            if heard.cancelled() or (self._life.dead and self._pace.random() >= ARRIVES):
-                return
-            self._scene.write(
-                ToolActed(self._where(), call_id=self._call_id, tool=self._tool.name, idempotent=self._tool.idempotent)
-            )
-            self._life.passed("run tool", "done")
-            if not self._life.dead:
-                heard.set_result(None)
-
-        self._scene.later(seconds, arrive)
-        return heard
+    def _act(self) -> None:
+        tool = self._tool
+        self._scene.write(
+            ToolActed(self._where(), call_id=self._call_id, tool=tool.name, idempotent=tool.idempotent, key=self._key)
+        )
+        if self._key:
+            self._acted_as("remote 1")
 
     def left(self, error: BaseException | None) -> None:
         """The tool ended, one way or another."""

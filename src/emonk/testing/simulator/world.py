@@ -4,13 +4,16 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from emonk.agent import Agent
+from emonk.effects.unfinished import NAMESPACE, effect_of
+from emonk.records import Effect
 from emonk.testing.simulator.history import Ended, Happened, History, Kept, Noted, Where
 from emonk.testing.simulator.instance import Instance, SimulatedAgent, Wrap
+from emonk.testing.simulator.outside import Outside
 from emonk.testing.simulator.scene import Scene
 from emonk.testing.simulator.schedule import Crash, Jump, Outage, Restart, Said, Schedule
 from emonk.testing.simulator.wire import Network
@@ -64,6 +67,7 @@ def live(agent: Agent, schedule: Schedule, *, wrap: Wrap = lambda model: model) 
         limit=simulated.turn_seconds,
         records=[],
         models=simulated.specs,
+        reconciled=[tool.name for tool in agent.tools if tool.effect is not None and tool.effect.reconciles],
         resilience=agent.guards.section.models,
     )
 
@@ -95,8 +99,9 @@ class _World:
         self._scene = scene
         self._network = Network(scene)
         self._database = self._network.database
+        outside = Outside(scene)
         self._instances = [
-            Instance(agent, number, scene, self._network, wrap) for number in range(scene.schedule.instances)
+            Instance(agent, number, self._network, outside, wrap) for number in range(scene.schedule.instances)
         ]
         self._users: set[asyncio.Task[None]] = set()
         self._left_at_restarts: list[str] = []
@@ -123,7 +128,7 @@ class _World:
             f"after the stop: {waiting([task])}" for task in _sorted(living(asyncio.all_tasks())) if task is not here
         ]
         self._network.close()
-        return self._ended(leases, leftovers, settled=settled)
+        return await self._ended(leases, leftovers, settled=settled)
 
     def unhandled(self, _loop: object, context: dict[str, Any]) -> None:
         """An exception that nobody took."""
@@ -178,12 +183,20 @@ class _World:
         await self._scene.clock.sleep(1.0)
         return False
 
-    def _ended(self, leases: list[str], leftovers: list[str], *, settled: bool) -> Ended:
+    async def _effects(self) -> AsyncGenerator[Effect]:
+        store, after = self._database.open(), ""
+        while page := await store.records(NAMESPACE, after=after, limit=100):
+            for record in page:
+                yield effect_of(record)
+            after = page[-1].key
+
+    async def _ended(self, leases: list[str], leftovers: list[str], *, settled: bool) -> Ended:
         sessions = self._database.sessions.values()
         items = sorted((item.order, one.key, item) for one in sessions for item in one.items.values())
         return Ended(
             kept=[Kept(key.session_id, item.item.message_id, item.reply) for _, key, item in items],
             logs={one.key: tuple(one.log) for one in sessions},
+            effects=[effect async for effect in self._effects()],
             leases=leases,
             leftovers=leftovers,
             settled=settled,
