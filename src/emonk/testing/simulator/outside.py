@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from copy import copy
 from random import Random
 from typing import Literal
 
@@ -62,7 +61,7 @@ class Outside:
         async def find(effect: Effect, context: Context) -> Finding:
             return await self._find(effect, context, life)
 
-        made = copy(real)
+        made = real.blind()
         made.find = find
         return made
 
