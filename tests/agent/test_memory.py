@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from emonk import Agent, ConfigError
-from emonk.errors import EmonkError, InvalidConfig, MissingCredential, Unavailable
+from emonk.errors import EmonkError, InvalidConfig, Unavailable
 from emonk.memory.section import MemorySection
 from emonk.testing.gcs import Fault, GcsServer
 from emonk.testing.model import ScriptedModel
@@ -131,7 +131,6 @@ def test_a_bucket_is_used_and_its_prompt_read(tmp_path: Path, monkeypatch: pytes
             assert (await instructions(Agent("clerk", model, memory=section), model)).startswith("From the bucket.")
             assert [one.name for one in server.written] == ["clerk/SYSTEM_PROMPT.md"]
             failures: tuple[tuple[Fault, type[EmonkError]], ...] = (
-                (403, MissingCredential),
                 (503, Unavailable),
                 ("drop", Unavailable),
             )
@@ -139,18 +138,29 @@ def test_a_bucket_is_used_and_its_prompt_read(tmp_path: Path, monkeypatch: pytes
                 server.fail(fault)
                 with pytest.raises(kind):
                     await Agent("clerk", memory=section).start()
+            server.fail(403)
+            async with Agent("clerk", memory=section) as agent:
+                assert "roles/storage.objectUser" in agent.notices[0]
             with pytest.raises(InvalidConfig, match="the bucket none does not exist"):
                 await Agent("clerk", memory=MemorySection(backend="gcs", bucket="none")).start()
 
     asyncio.run(main())
 
 
-def test_without_credentials_it_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_credentials_for_its_bucket_it_starts_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     monkeypatch.setattr("google.auth.compute_engine._metadata._NO_GCE_CHECK", True)  # no metadata server is asked
     path = write_agent(tmp_path / "agent", "  memory: {backend: gcs, bucket: b}\n")
-    with pytest.raises(MissingCredential, match="application-default login"):
-        asyncio.run(Agent.from_file(path).start())
+
+    async def main() -> None:
+        async with Agent.from_file(path) as agent:
+            (notice,) = agent.notices
+            assert notice.startswith("memory.backend gcs: not available: gs://b: ")
+            assert "application-default login" in notice
+
+    asyncio.run(main())
 
 
 def test_a_bucket_must_be_named(tmp_path: Path) -> None:

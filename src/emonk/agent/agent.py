@@ -106,6 +106,7 @@ class Agent:
         self._models = by_role(model)
         self._notices = cannot_run(self.tools, self.skills)
         self._model_notices: Sequence[str] = ()
+        self._memory_notices: Sequence[str] = ()
         self._alerts = alerts
         self._alerts_section = AlertsSection()
         self._instructions = instructions
@@ -173,7 +174,7 @@ class Agent:
     @property
     def notices(self) -> tuple[str, ...]:
         """What was asked for and is not available, one line each."""
-        return (*self._notices, *self._prompt.notices, *self._model_notices)
+        return (*self._notices, *self._prompt.notices, *self._memory_notices, *self._model_notices)
 
     @property
     def model_spec(self) -> str:
@@ -205,7 +206,7 @@ class Agent:
             check_tools(self.tools)
             candidates = await self._open_models(opened)
             store = await self._connect(opened)
-            files = await open_memory(self._memory, self.name, store, opened)
+            files, self._memory_notices = await open_memory(self._memory, self.name, store, opened)
             self._prompt = await read_prompt(files, self._instructions) if files else Prompt(self._instructions)
             owner = enlist()
             opened.callback(retire, owner)

@@ -1,9 +1,10 @@
 """The memory of an agent: the skills that it brings, and the files that it opens."""
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
-from emonk.errors import InvalidConfig
-from emonk.memory.files import MemoryFiles
+from emonk.errors import ConfigError, InvalidConfig, MissingCredential
+from emonk.memory.files import NOT_INSTALLED, MemoryFiles
 from emonk.memory.section import MemorySection
 from emonk.skills.files import FILES_SKILL
 from emonk.skills.memory import MEMORY_SKILL
@@ -24,17 +25,27 @@ def memory_skills(memory: Memory) -> tuple[Skill, ...]:
     return () if memory is False else (MEMORY_SKILL, FILES_SKILL)
 
 
-async def open_memory(memory: Memory, agent: str, store: Store, opened: AsyncExitStack) -> MemoryFiles | None:
-    """The agent's files; those that were given belong to who gave them.
+async def open_memory(
+    memory: Memory, agent: str, store: Store, opened: AsyncExitStack
+) -> tuple[MemoryFiles | None, Sequence[str]]:
+    """The agent's files, and what has to be said of them; those that were given belong to who gave them.
+
+    Without credentials for its bucket, or the library, an agent starts all the same, as it does without those of any
+    other integration.
 
     Raises:
         ConfigError, InfraError: as `MemorySection.open`.
     """
     if memory is False:
-        return None
+        return None, ()
     section = MemorySection() if memory is True else memory
     if not isinstance(section, MemorySection):
-        return section
-    files = await section.open(agent, store)
+        return section, ()
+    try:
+        files = await section.open(agent, store)
+    except ConfigError as error:
+        if not isinstance(error, MissingCredential) and error.code != NOT_INSTALLED:
+            raise
+        return None, (f"memory.backend {section.backend}: not available: {error.message}; {error.hint}",)
     opened.push_async_callback(files.aclose)
-    return files
+    return files, ()

@@ -14,6 +14,9 @@ FILE_BYTES = RECORD_BYTES
 PATH_BYTES = 1024
 """Of UTF-8, as Cloud Storage has it: https://cloud.google.com/storage/docs/objects#naming."""
 
+NOT_INSTALLED = "not_installed"
+"""The code of the error of a backend whose library is missing."""
+
 NAME_BYTES = 255
 """Of one part of a path: what file systems take."""
 

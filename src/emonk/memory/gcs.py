@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from emonk.errors import InvalidArguments, InvalidConfig
-from emonk.memory.files import File, check_path, check_prefix, check_size, conflict
+from emonk.memory.files import NOT_INSTALLED, File, check_path, check_prefix, check_size, conflict
 from emonk.memory.gcs_errors import is_absent, is_unchanged, told
 
 T = TypeVar("T")
@@ -203,7 +203,9 @@ def _client(bucket: str) -> Any:
     try:
         storage: Any = importlib.import_module("google.cloud.storage")
     except ImportError as error:
-        raise InvalidConfig(f"the bucket {bucket} needs google-cloud-storage", hint="install emonk[gcp]") from error
+        raise InvalidConfig(
+            f"the bucket {bucket} needs google-cloud-storage", hint="install emonk[gcp]", code=NOT_INSTALLED
+        ) from error
     try:
         client = storage.Client()
     except Exception as error:
