@@ -12,6 +12,7 @@ from emonk.store.firestore.address import Address
 from emonk.store.firestore.documents import Documents, Write, open_documents
 from emonk.store.firestore.errors import Moved, explain, is_lost
 from emonk.store.firestore.layout import session_path
+from emonk.store.firestore.logs import Logs
 from emonk.store.firestore.state import Held, State, fields_of, held
 from emonk.store.lanes import Lanes
 
@@ -42,6 +43,7 @@ class FirestoreDatabase:
         self, address: Address, clock: Clock, *, patience: float = PATIENCE, opening: Opening | None = None
     ) -> None:
         self.clock = clock
+        self.logs = Logs()
         self._address = address
         self._patience = patience
         self._opening = opening or (lambda: open_documents(address))

@@ -162,7 +162,7 @@ async def _granted(database: FirestoreDatabase, documents: Documents, session: H
     assert item is not None  # noqa: S101 - it is written with the queue that names it
     message = _message_decoder.decode(item.fields["body"])
     if before:
-        return await _granted_before(documents, state, message)
+        return await _granted_before(database, documents, state, message)
     fields: Fields | None = item.fields.get("event") if state.queue[0].revision is None else None
     data = None if fields is None else (await unpack(documents, state.log, [fields]))[0]
     turn = await _taken(Packing(documents, state.log, asking.attempt), state, data, asking, now)
@@ -198,17 +198,25 @@ async def _take(
     state = turn.state
     known = msgspec.structs.replace(state, revision=state.revision - (turn.event is not None))
     saving = database.save(documents, session, state, *turn.writes)
-    _, log = await asyncio.gather(saving, read(documents, known, state.cutoff))
+    _, log = await asyncio.gather(saving, _log(database, documents, known))
     if turn.event is not None:
         log.append((state.revision, state.last_active, turn.event))
+    database.logs.keep(state.log, log)
     return await _grant(documents, state, message, log, resumed=turn.event is None)
 
 
-async def _granted_before(documents: Documents, state: State, message: Message) -> Granted:
+async def _log(database: FirestoreDatabase, documents: Documents, state: State) -> list[Row]:
+    """What a turn starts from: what follows the latest summary's cutoff."""
+    kept = database.logs.after(state.log, state.cutoff)
+    return kept + await read(documents, state, kept[-1][0] if kept else state.cutoff)
+
+
+async def _granted_before(database: FirestoreDatabase, documents: Documents, state: State, message: Message) -> Granted:
     begun = state.queue[0].revision or state.revision
     (event,) = await documents.get(event_path(state, begun))
     resumed = event is None or event.fields.get("by") != state.granted
-    return await _grant(documents, state, message, await read(documents, state, state.cutoff), resumed=resumed)
+    log = await _log(database, documents, state)
+    return await _grant(documents, state, message, log, resumed=resumed)
 
 
 async def _grant(documents: Documents, state: State, message: Message, log: list[Row], *, resumed: bool) -> Granted:
