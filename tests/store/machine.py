@@ -8,11 +8,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from emonk.clock import timestamp
-from emonk.errors import StaleSession
-from emonk.records import Lease, Owner, Reply, SessionKey
+from emonk.errors import Conflict, StaleSession, Unavailable
+from emonk.events import Logged
+from emonk.records import Lease, Owner, Reply, Session, SessionKey
 from emonk.store.connect import connect
+from emonk.store.memory_protocol import MemoryScope
 from emonk.store.owners import enlist, retire
 from emonk.store.protocol import Append, Claimed, Finish, Operation, Release
+from emonk.store.record_protocol import Put
 from emonk.testing.clock import ManualClock
 from emonk.testing.store_conformance.rig import message, note
 
@@ -22,6 +25,10 @@ KEYS = [SessionKey("clerk", name) for name in ("s1", "s2")]
 MESSAGES = st.sampled_from([f"m{number}" for number in range(24)])
 SESSIONS = st.sampled_from(KEYS)
 OWNERS = st.integers(0, 2)
+RECORDS = st.sampled_from(["a", "b", "ü/\0"])
+OFF = st.sampled_from([0, 0, 0, 0, 1, -1])
+TEXTS = st.lists(st.sampled_from(["tea", "TEA", "green", "Grün", "grun", "茶", "-"]), max_size=3).map(" ".join)
+SCOPE = MemoryScope("clerk", "ada")
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -32,6 +39,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.reference = Reference()
         self.clock = ManualClock()
         self.leases: list[tuple[Lease, str]] = []
+        self.exports: list[tuple[Session, list[Logged]]] = []
         self.runner = asyncio.Runner()
         self.url = self.empty()
         self.owners: list[Owner] = [enlist() for _ in range(3)]
@@ -72,11 +80,14 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(
         data=st.data(),
         events=st.integers(0, 3),
-        off=st.sampled_from([0, 0, 0, 0, 1, -1]),
+        off=OFF,
+        record=st.none() | RECORDS,
         finish=st.booleans(),
         release=st.booleans(),
     )
-    def commit(self, data: st.DataObject, events: int, off: int, finish: bool, release: bool) -> None:
+    def commit(
+        self, data: st.DataObject, events: int, off: int, record: str | None, finish: bool, release: bool
+    ) -> None:
         if not self.leases:
             return
         lease, message_id = data.draw(st.sampled_from(self.leases[-4:]))
@@ -85,19 +96,98 @@ class StoreMachine(RuleBasedStateMachine):
             name = lease.session.session_id
             reply = Reply(text="ok", status="done", session_id=name, message_id=message_id, trace_id="")
             operations.append(Finish(reply))
+        if record is not None:
+            operations.append(self.putting(record, data.draw(OFF), None))
         if release:
             operations.append(Release())
-        revision = len(self.reference.sessions[lease.session].log) + off
+        session = self.reference.sessions.get(lease.session)
+        revision = max(0, (len(session.log) if session else 0) + off)
         try:
             expected = self.reference.commit(lease.session, lease.fence, revision, operations)
-        except StaleSession:
-            with pytest.raises(StaleSession):
+        except (StaleSession, Conflict) as error:
+            with pytest.raises(type(error)):
                 self.runner.run(self.committed(operations, lease, revision))
         else:
             assert self.runner.run(self.committed(operations, lease, revision)) == expected
 
     async def committed(self, operations: list[Operation], lease: Lease, revision: int) -> int:
         return await self.store.commit(operations, fence=lease, expected_revision=revision)
+
+    @rule(keys=st.sets(RECORDS, min_size=1), off=OFF, session=st.none() | SESSIONS)
+    def put(self, keys: set[str], off: int, session: SessionKey | None) -> None:
+        puts = [self.putting(key, off, session) for key in sorted(keys)]
+        try:
+            self.reference.put(puts)
+        except Conflict:
+            with pytest.raises(Conflict):
+                self.runner.run(self.store.put(puts))
+        else:
+            written = self.runner.run(self.store.put(puts))
+            assert [record.version for record in written] == [put.expected_version + 1 for put in puts]
+
+    def putting(self, key: str, off: int, session: SessionKey | None) -> Put:
+        present = self.reference.records.get(key)
+        version = max(0, (present.version if present else 0) + off)
+        data = f"{key} {version}".encode()
+        return Put(namespace="things", key=key, data=data, expected_version=version, session=session, state="open")
+
+    @rule(key=RECORDS)
+    def remove(self, key: str) -> None:
+        present = self.reference.records.pop(key, None)
+        version = present.version if present else 1
+        if present is None:
+            with pytest.raises(Conflict):
+                self.runner.run(self.store.remove("things", key, expected_version=version))
+        else:
+            self.runner.run(self.store.remove("things", key, expected_version=version))
+
+    @rule(key=SESSIONS)
+    def export(self, key: SessionKey) -> None:
+        session = self.runner.run(self.store.session(key))
+        if session is not None:
+            self.exports.append((session, self.runner.run(self.store.read(key))))
+
+    @rule(key=SESSIONS)
+    def delete(self, key: SessionKey) -> None:
+        self.wait(1)
+        expected = self.reference.delete(key)
+        if expected is None:
+            with pytest.raises(Unavailable):
+                self.runner.run(self.store.delete(key))
+        else:
+            assert self.runner.run(self.store.delete(key)) == expected
+
+    @rule(data=st.data())
+    def restore(self, data: st.DataObject) -> None:
+        if not self.exports:
+            return
+        session, events = data.draw(st.sampled_from(self.exports[-3:]))
+        users = frozenset(session.participants)
+        log = [entry.event for entry in events]
+        try:
+            self.reference.restore(session.key, log, session.message_count, users)
+        except Conflict:
+            with pytest.raises(Conflict):
+                self.runner.run(self.store.restore(session, events))
+        else:
+            self.runner.run(self.store.restore(session, events))
+            assert self.runner.run(self.store.session(session.key)) == session
+
+    @rule(key=RECORDS, text=TEXTS)
+    def remember(self, key: str, text: str) -> None:
+        self.reference.memories[key] = text
+        assert self.runner.run(self.store.remember(SCOPE, key, text)).text == text
+
+    @rule(key=RECORDS)
+    def forget(self, key: str) -> None:
+        known = self.reference.memories.pop(key, None) is not None
+        assert self.runner.run(self.store.forget(SCOPE, key)) == known
+
+    @rule(query=TEXTS)
+    def search(self, query: str) -> None:
+        found = self.runner.run(self.store.search_memory(SCOPE, query))
+        assert {kept.key for kept in found} == self.reference.search(query)
+        assert all(kept.text == self.reference.memories[kept.key] for kept in found)
 
     @rule(data=st.data())
     def renew(self, data: st.DataObject) -> None:
@@ -136,8 +226,17 @@ class StoreMachine(RuleBasedStateMachine):
             info = self.runner.run(self.store.session(key))
             assert info is not None
             assert (info.revision, set(info.participants)) == (len(session.log), session.participants)
-            assert info.message_count == sum(message.revision is not None for message in session.messages)
+            assert info.message_count == session.begun
         assert self.runner.run(self.store.due("clerk")) == self.reference.due()
+        assert {info.key for info in self.runner.run(self.store.sessions())} == set(self.reference.sessions)
+
+    @invariant()
+    def same_records(self) -> None:
+        kept = {record.key: record for record in self.runner.run(self.store.records("things"))}
+        assert list(kept) == sorted(self.reference.records)
+        for key, record in self.reference.records.items():
+            found = kept[key]
+            assert (found.version, found.data, found.session) == (record.version, record.data, record.session)
 
     def granted(self, claimed: Claimed | None) -> None:
         if claimed is None:

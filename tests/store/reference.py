@@ -1,10 +1,12 @@
 """What a store does, in the plainest way: the model that a real one is compared with."""
 
 from emonk.clock import MICROSECONDS
-from emonk.errors import StaleSession
+from emonk.errors import Conflict, StaleSession
 from emonk.events import Event
 from emonk.records import Owner, Reply, SessionKey
 from emonk.store.protocol import INBOX_LIMIT, LEASE_SECONDS, Append, Finish, Operation
+from emonk.store.record_protocol import Put
+from emonk.store.words import words
 
 LEASE = int(LEASE_SECONDS * MICROSECONDS)
 
@@ -21,10 +23,21 @@ class Message:
         self.reply: Reply | None = None
 
 
-class Session:
-    """One session in memory."""
+class Record:
+    """A record's version, data and session."""
 
-    def __init__(self, now: int) -> None:
+    def __init__(self, put: Put, session: SessionKey | None) -> None:
+        self.version = put.expected_version + 1
+        self.data = put.data
+        self.session = session
+
+
+class Session:
+    """One session in memory; one that was restored had messages and users before."""
+
+    def __init__(self, now: int, *, begun: int = 0, users: frozenset[str] = frozenset()) -> None:
+        self._begun = begun
+        self._users = users
         self.messages: list[Message] = []
         self.log: list[Event] = []
         self.fence = now
@@ -33,7 +46,11 @@ class Session:
 
     @property
     def participants(self) -> set[str]:
-        return {message.user_id for message in self.messages}
+        return {message.user_id for message in self.messages} | self._users
+
+    @property
+    def begun(self) -> int:
+        return self._begun + sum(message.revision is not None for message in self.messages)
 
     @property
     def next(self) -> Message | None:
@@ -52,6 +69,8 @@ class Reference:
 
     def __init__(self) -> None:
         self.sessions: dict[SessionKey, Session] = {}
+        self.records: dict[str, Record] = {}
+        self.memories: dict[str, str] = {}
         self.dead: set[Owner] = set()
         self.now = 0
         self._order = 0
@@ -89,14 +108,16 @@ class Reference:
         Raises:
             StaleSession: refused.
         """
-        session = self.sessions[key]
-        if not self.held(key, fence) or revision != len(session.log):
+        session = self.sessions.get(key)
+        if session is None or not self.held(key, fence) or revision != len(session.log):
             raise StaleSession("stale")
         for operation in operations:
             if isinstance(operation, Finish):
                 message = session.find(operation.reply.message_id)
                 if message is None or message.revision is None or message.reply is not None:
                     raise StaleSession("not being answered")
+        puts = [operation for operation in operations if isinstance(operation, Put)]
+        self.put(puts, key)
         for operation in operations:
             match operation:
                 case Append():
@@ -105,9 +126,47 @@ class Reference:
                     message = session.find(operation.reply.message_id)
                     assert message is not None
                     message.reply = operation.reply
+                case Put():
+                    pass
                 case _:
                     session.owner = None
         return len(session.log)
+
+    def put(self, puts: list[Put], session: SessionKey | None = None) -> None:
+        """Raises:
+        Conflict: one of them is refused, and so are all.
+        """
+        for put in puts:
+            present = self.records.get(put.key)
+            if put.expected_version != (present.version if present else 0):
+                raise Conflict("another version")
+        for put in puts:
+            self.records[put.key] = Record(put, session or put.session)
+
+    def delete(self, key: SessionKey) -> bool | None:
+        """Whether there was a session; None where somebody writes to it."""
+        session = self.sessions.get(key)
+        if session is None:
+            return False
+        if not self.lapsed(session):
+            return None
+        del self.sessions[key]
+        self.records = {name: record for name, record in self.records.items() if record.session != key}
+        return True
+
+    def restore(self, key: SessionKey, log: list[Event], begun: int, users: frozenset[str]) -> None:
+        """Raises:
+        Conflict: there is one.
+        """
+        if key in self.sessions:
+            raise Conflict("there already")
+        self.sessions[key] = Session(self.now, begun=begun, users=users)
+        self.sessions[key].log = list(log)
+
+    def search(self, query: str) -> set[str]:
+        """Keys of what holds a word of the query."""
+        asked = set(words(query))
+        return {key for key, text in self.memories.items() if asked.intersection(words(key, text))}
 
     def renew(self, key: SessionKey, fence: int) -> bool:
         """Whether the lease was still held."""
@@ -117,8 +176,8 @@ class Reference:
         return True
 
     def held(self, key: SessionKey, fence: int) -> bool:
-        session = self.sessions[key]
-        return session.owner is not None and session.fence == fence
+        session = self.sessions.get(key)
+        return session is not None and session.owner is not None and session.fence == fence
 
     def lapsed(self, session: Session) -> bool:
         return session.owner is None or session.expires <= self.now or session.owner in self.dead

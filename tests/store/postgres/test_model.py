@@ -7,7 +7,7 @@ from emonk.store.postgres.address import Address
 from emonk.store.postgres.connection import open_connection
 from tests.store.machine import SETTINGS, StoreMachine
 
-TABLES = "emonk.sessions, emonk.participants, emonk.events, emonk.inbox"
+TABLES = "emonk.sessions, emonk.participants, emonk.events, emonk.inbox, emonk.records, emonk.memories"
 
 
 def test_postgres_against_reference(database: str) -> None:

@@ -1,3 +1,4 @@
+import asyncio
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
@@ -5,8 +6,12 @@ from pathlib import Path
 import pytest
 
 from emonk.errors import InvalidConfig
+from emonk.events import encode
+from emonk.store.connect import connect
+from emonk.store.owners import enlist
 from emonk.store.sqlite.file import open_writer, refuse_foreign
 from emonk.store.sqlite.schema import MIGRATIONS, migrate
+from emonk.testing.store_conformance.rig import SESSION, accept_and_claim, finish, message, note
 
 ONE_MORE = (*MIGRATIONS, ("ALTER TABLE sessions ADD COLUMN colour TEXT", "CREATE TABLE extra (n INTEGER)"))
 BROKEN = (*MIGRATIONS, ("CREATE TABLE extra (n INTEGER)", "ALTER TABLE missing ADD COLUMN n INTEGER"))
@@ -112,3 +117,36 @@ def test_the_participants_of_the_first_schema_are_found_by_session_and_by_user(t
     found = connection.execute("SELECT session FROM participants WHERE user_id = 'bob'").fetchall()
     connection.close()
     assert found == [(1,)]
+
+
+def test_the_second_schema_is_opened_with_its_sessions_and_takes_what_is_new(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    connection = sqlite3.connect(path, isolation_level=None)
+    migrate(connection, path, migrations=MIGRATIONS[:2])
+    connection.execute(
+        """INSERT INTO sessions (agent, session_id, created_at, last_active, revision, message_count, fence,
+            participants) VALUES ('clerk', 's1', 1, 2, 1, 1, 7, '["ada"]')"""
+    )
+    connection.execute("INSERT INTO participants VALUES ('ada', 1)")
+    event = encode(message("hello").event)
+    connection.execute("INSERT INTO events VALUES ((1 << 32) | 1, 2, ?)", (event,))
+    connection.execute(
+        "INSERT INTO inbox (session, message_id, user_id, accepted_at, revision) VALUES (1, 'hello', 'ada', 2, 1)"
+    )
+    connection.close()
+
+    async def main() -> None:
+        store = await connect(f"sqlite:///{path}")
+        (info,) = await store.sessions(user_id="ada")
+        assert (info.revision, info.token_count, info.metadata) == (1, 0, {})
+        claimed = await store.claim(SESSION, enlist())
+        assert claimed is not None
+        assert (claimed.resumed, claimed.lease.fence, claimed.item.event) == (True, 8, message("hello").event)
+        await finish(store, claimed, note("a"))
+        assert await store.describe(SESSION, metadata={"a": 1}) is not None
+        assert await store.delete(SESSION)
+        anew = await accept_and_claim(store, message("hello"), enlist())
+        assert anew.lease.fence > 8
+        await store.aclose()
+
+    asyncio.run(main())

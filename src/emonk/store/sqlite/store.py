@@ -3,22 +3,19 @@
 import asyncio
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from emonk.clock import timestamp
-from emonk.errors import InvalidConfig, Unavailable
 from emonk.events import InboxItem, Logged
 from emonk.records import Lease, Owner, Reply, Session, SessionKey
 from emonk.store.change import change, decoded, encoded
+from emonk.store.claiming import claimed, unless_cancelled
 from emonk.store.grant import Granted, short_title
 from emonk.store.limits import encoded_metadata
 from emonk.store.protocol import Accepted, Claimed, Operation
 from emonk.store.sqlite import inbox, listing, log, sessions
 from emonk.store.sqlite.keeping import SqliteMemories, SqliteRecords, SqliteUsage
-from emonk.store.sqlite.writer import Work
 from emonk.store.whole import new, restored
-
-T = TypeVar("T")
 
 
 class SqliteStore(SqliteRecords, SqliteUsage, SqliteMemories):
@@ -33,8 +30,8 @@ class SqliteStore(SqliteRecords, SqliteUsage, SqliteMemories):
             granted[:] = [grant.lease] if grant else []
             return accepted, grant
 
-        accepted, grant = await self._claiming(work, granted)
-        return accepted if grant is None else Accepted(accepted.state, claimed=self._claimed(grant))
+        accepted, grant = await unless_cancelled(self._write(work), granted, self._release)
+        return accepted if grant is None else Accepted(accepted.state, claimed=claimed(grant, self._release))
 
     async def claim(self, session: SessionKey, owner: Owner) -> Claimed | None:
         clock = self._clock
@@ -45,8 +42,8 @@ class SqliteStore(SqliteRecords, SqliteUsage, SqliteMemories):
             granted[:] = [grant.lease] if grant else []
             return grant
 
-        grant = await self._claiming(work, granted)
-        return None if grant is None else self._claimed(grant)
+        grant = await unless_cancelled(self._write(work), granted, self._release)
+        return None if grant is None else claimed(grant, self._release)
 
     def commit(self, operations: Sequence[Operation], *, fence: Lease, expected_revision: int) -> asyncio.Future[int]:
         made, clock = change(operations, expected_revision), self._clock
@@ -106,37 +103,9 @@ class SqliteStore(SqliteRecords, SqliteUsage, SqliteMemories):
         whole, clock = restored(session, events), self._clock
         await self._write(lambda connection: sessions.insert(connection, whole, timestamp(clock)))
 
-    async def _claiming(self, work: Work[T], granted: list[Lease]) -> T:
-        """A caller that was cancelled meanwhile cannot use its lease, so it is given back at once."""
-        answer = self._write(work)
-        try:
-            return await answer
-        except asyncio.CancelledError:
-            self._give_back(granted)
-            raise
-
-    def _claimed(self, grant: Granted) -> Claimed:
-        """Who cannot read the log cannot use the lease either."""
-        try:
-            return grant.claimed()
-        except InvalidConfig:
-            self._give_back([grant.lease])
-            raise
-
-    def _give_back(self, granted: list[Lease]) -> None:
-        """Runs after the claiming job, since jobs run in order; only then is it known what was granted."""
-
+    def _release(self, granted: list[Lease]) -> asyncio.Future[None]:
         def work(connection: sqlite3.Connection) -> None:
             for lease in granted:
                 log.release(connection, lease)
 
-        try:
-            self._write(work).add_done_callback(_ignore_error)
-        except Unavailable:  # closed meanwhile: the lease expires by itself
-            return
-
-
-def _ignore_error(answer: asyncio.Future[None]) -> None:
-    """Nobody waits for it: a lease that could not be given back expires by itself."""
-    if not answer.cancelled():
-        answer.exception()
+        return self._write(work)
