@@ -4,13 +4,14 @@ import asyncio
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from emonk import tool
 from emonk.agent.rerun import rerun
 from emonk.errors import InvalidConfig, Unavailable
+from emonk.memory.section import MemorySection
 from emonk.messages import ToolMessage
 from emonk.models.protocol import ModelRequest
 from emonk.records import SessionKey
@@ -152,6 +153,28 @@ def test_another_model_and_other_instructions_take_the_place_of_the_agents(tmp_p
         assert own.requests == []
         assert other.requests[0].instructions == "Be brief."
         assert (turn.recorded.models, turn.new.models) == (("scripted",), ("other",))
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("backend", ["local", "store"])
+def test_the_instructions_are_those_that_its_turns_would_have(
+    tmp_path: Path, backend: Literal["local", "store"]
+) -> None:
+    async def main() -> None:
+        url = f"sqlite:///{tmp_path / 'recorded.db'}"
+        memory = MemorySection(backend=backend, dir=str(tmp_path / "files") if backend == "local" else None)
+        store = await connect(url)
+        files = await memory.open("weather", store)
+        await files.write("SYSTEM_PROMPT.md", b"Speak of rain.", expected_generation=None)
+        agent, _ = weather_agent(["Rain."], url, memory=memory)
+        async with agent:
+            await agent.process_message("Paris?", session_id="s1")
+            session, events = await agent.sessions.load("s1"), await agent.store.read(KEY)
+        again, model = weather_agent(["Rain."], url, memory=memory)
+        assert [turn.same_answer async for turn in rerun(again, session, events)] == [True]
+        assert model.requests[0].instructions.startswith("Speak of rain.")
+        await store.aclose()
 
     asyncio.run(main())
 

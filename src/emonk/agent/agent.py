@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from emonk.agent.expiry import age
 from emonk.agent.file import not_available, read_agent_file
-from emonk.agent.memory import Memory, memory_skills, open_memory
+from emonk.agent.memory import Memory, memory_skills, open_memory, prompt_now
 from emonk.agent.models import Given, ModelOpener, by_role, known_keys, spec_of
 from emonk.agent.parts import cannot_run, check_text, check_tools, collect, instruct
 from emonk.agent.sessions import AgentSessions
@@ -157,7 +157,7 @@ class Agent:
 
         Its name, limits and resilience are this one's, and so are model and instructions where none are given.
         """
-        skilled = instruct(self._prompt.text if instructions is None else instructions, self.skills)
+        skilled = instruct(self._instructions if instructions is None else instructions, self.skills)
         return Agent(
             self.name,
             model or {str(role): one for role, one in self._models.items()},
@@ -170,6 +170,10 @@ class Agent:
             alerts=Alerts(),
             clock=self._clock,
         )
+
+    async def prompt(self, other: Store) -> str:
+        """The instructions that its turns would have now, started or not; see `prompt_now`."""
+        return await prompt_now(self._memory, self.name, self._instructions, own=self._connect, other=other)
 
     @property
     def notices(self) -> tuple[str, ...]:

@@ -1,10 +1,11 @@
 """The memory of an agent: the skills that it brings, and the files that it opens."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 
 from emonk.errors import ConfigError, InvalidConfig, MissingCredential
 from emonk.memory.files import NOT_INSTALLED, MemoryFiles
+from emonk.memory.prompt import read_prompt
 from emonk.memory.section import MemorySection
 from emonk.skills.files import FILES_SKILL
 from emonk.skills.memory import MEMORY_SKILL
@@ -49,3 +50,24 @@ async def open_memory(
         return None, (f"memory.backend {section.backend}: not available: {error.message}; {error.hint}",)
     opened.push_async_callback(files.aclose)
     return files, ()
+
+
+async def prompt_now(
+    memory: Memory,
+    agent: str,
+    instructions: str,
+    *,
+    own: Callable[[AsyncExitStack], Awaitable[Store]],
+    other: Store,
+) -> str:
+    """The instructions that a turn would have now, of the agent's file or of its memory.
+
+    The agent's `own` store is opened only if its files lie there; else `other` will do.
+
+    Raises:
+        ConfigError, InfraError: the files cannot be read.
+    """
+    async with AsyncExitStack() as opened:
+        lies_there = isinstance(memory, MemorySection) and memory.backend == "store"
+        files, _ = await open_memory(memory, agent, await own(opened) if lies_there else other, opened)
+        return (await read_prompt(files, instructions)).text if files else instructions

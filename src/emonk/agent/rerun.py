@@ -39,7 +39,7 @@ async def rerun(
     """Run the turns of a session again, and compare each with what was recorded as soon as it is over.
 
     Args:
-        agent: whose tools, models and instructions are used; it need not be started, and its store is not touched.
+        agent: whose tools, models and instructions are used; it need not be started, and its store is not written.
         session: the session that was recorded.
         events: its whole log.
         model: in place of the agent's models.
@@ -61,7 +61,8 @@ async def rerun(
     tools = [RecordedTool(tool, recording, run_readonly=run_readonly) for tool in agent.tools]
     async with AsyncExitStack() as opened:
         store = await _scratch(opened)
-        variant = agent.variant(model=model, instructions=instructions, tools=tools, store=store)
+        prompt = await agent.prompt(store) if instructions is None else instructions
+        variant = agent.variant(model=model, instructions=prompt, tools=tools, store=store)
         key = SessionKey(variant.name, session.session_id)
         if start:
             await store.restore(_so_far(session, key, events[:start]), events[:start])
