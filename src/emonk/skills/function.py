@@ -18,6 +18,7 @@ from emonk.skills.threads import THREADS, contained
 
 P = ParamSpec("P")
 R = TypeVar("R")
+F = TypeVar("F", bound=Reconcile)
 
 # What Gemini, OpenAI and Anthropic all accept as the name of a function.
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}")
@@ -102,7 +103,7 @@ class Tool(Generic[P, R]):
         limit = self._limit(context)
         return phrase(await within(limit, self._call(values), clock=context.clock, what=f"tool {self.name}"))
 
-    def reconcile(self, find: Reconcile) -> Reconcile:
+    def reconcile(self, find: F) -> F:
         """Register, as a decorator, the function that finds out whether an effect of this tool happened.
 
         It is called as `find(effect, ctx)` when a call was cut off, and returns `Happened`, `NotHappened`, or None when
