@@ -112,6 +112,7 @@ def test_the_cut_is_shown_where_it_is_and_the_summary_where_it_was_written() -> 
     cut = text.index("cut-off: for the model the summary of revision 5 stands for all up to here")
     assert text.index("[done;") < cut < text.index("\nc\n") < text.index("summary of all up to revision 3")
     assert "  They spoke of Paris." in text
+    assert "cut-off" not in shown(log(said("a"), Summarised(text="", cutoff=1)))
 
 
 def test_whatever_ended_a_turn_is_told() -> None:

@@ -51,7 +51,9 @@ class Conversation:
         self._turns = {turn.revision: turn for turn in recorded_turns(events)}
         self._turn: RecordedTurn | None = None
         self._summaries = [
-            (logged.revision, logged.event.cutoff) for logged in events if isinstance(logged.event, Summarised)
+            (logged.revision, logged.event.cutoff)
+            for logged in events
+            if isinstance(logged.event, Summarised) and logged.event.text
         ]
 
     def head(self, about: Session) -> Iterator[str]:
