@@ -7,8 +7,9 @@ import pytest
 from emonk.errors import StaleSession
 from emonk.records import Reply
 from emonk.store.connect import connect
-from emonk.store.owners import enlist
+from emonk.store.owners import enlist, retire
 from emonk.store.protocol import Append, Finish, Release
+from emonk.store.record_protocol import Put
 from emonk.testing.store_conformance.rig import SESSION, accept_and_claim, finish, message, note, present
 
 from .place import severed
@@ -49,6 +50,28 @@ def test_commit_whose_answer_is_lost_is_known_as_kept_after_the_next_turn(firest
             await finish(other, taken, note("b"))
             assert await finished == 2
             assert len(await store.read(SESSION)) == 4
+            await other.aclose()
+
+    asyncio.run(main())
+
+
+def test_record_of_a_commit_whose_answer_is_lost_is_written_once_or_refused(firestore: str, after: bool) -> None:
+    put = Put(namespace="things", key="a", data=b"{}", expected_version=0)
+
+    async def main() -> None:
+        async with severed(firestore) as (store, lost):
+            other = await connect(firestore)
+            claimed = await accept_and_claim(store, message("hello"), enlist())
+            lost.arm(after=after)
+            written = store.commit((put, Release()), fence=claimed.lease, expected_revision=1)
+            retire(claimed.lease.owner)
+            taken = None
+            while taken is None:
+                taken = await other.claim(SESSION, enlist())
+            await other.commit((), fence=taken.lease, expected_revision=1)
+            (outcome,) = await asyncio.gather(written, return_exceptions=True)
+            there = await store.record("things", "a") is not None
+            assert (outcome == 1) if there else isinstance(outcome, StaleSession)
             await other.aclose()
 
     asyncio.run(main())

@@ -40,7 +40,9 @@ class Writing:
         if made.reply is not None:
             (item,) = await documents.get(item_path(state, self.item))
             return item is not None and item.fields.get("answered") == self.attempt
-        return made.release and (state.owner is None or state.fence != self.fence.fence)
+        if made.puts:
+            return await records.written_by(documents, made.puts[0], self.attempt)
+        return made.release and not made.rows and (state.owner is None or state.fence != self.fence.fence)
 
     def check(self, state: State) -> None:
         """Raises `StaleSession` unless it may be written."""

@@ -70,6 +70,12 @@ async def writes(documents: Documents, puts: Sequence[Put], attempt: str, now: i
     return [_write(one, present.get((one.namespace, one.key)), attempt, now) for one in puts]
 
 
+async def written_by(documents: Documents, one: Put, attempt: str) -> bool:
+    """Whether the record is as that attempt has written it."""
+    (found,) = await documents.get(_path(one.namespace, one.key))
+    return found is not None and found.fields["by"] == attempt
+
+
 async def remove(documents: Documents, namespace: str, key: str, expected_version: int) -> None:
     """Remove a record; see `RecordStore.remove`."""
     path = _path(namespace, key)
