@@ -11,8 +11,8 @@ from emonk.store.postgres.errors import is_crowded
 
 Record = Mapping[str, Any]
 
-CONNECTIONS = 5
-"""More of them answer no faster, and a small server has few places for all who use it."""
+CONNECTIONS = 10
+"""Commits that wait for the disk together share a flush, so a few of them at once do more."""
 CROWDED_SECONDS = 30.0
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
