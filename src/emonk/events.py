@@ -48,11 +48,30 @@ class ToolReturned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     correctable: bool = False
 
 
-class Summarised(msgspec.Struct, frozen=True, kw_only=True, tag="summary", tag_field="kind"):
-    """Stands for every event up to and including revision `cutoff`."""
+class Summarised(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="summary", tag_field="kind"):
+    """Stands for every event up to and including revision `cutoff`; without a text it only shortens results.
+
+    Attributes:
+        model: who wrote the text, with what that took; empty for extracts.
+        reason: why they are extracts.
+        before: estimated tokens of the context before this, and `after` it.
+        shown: characters that are shown of each result up to here; 0 for the usual.
+        scale: by which estimates of the whole are corrected from here on.
+        request: what the turn's user said, word for word, when `cutoff` covers it, and `began`, its revision.
+    """
 
     text: str
     cutoff: int
+    model: str = ""
+    usage: Usage = Usage()
+    cost_usd: Decimal | None = Decimal(0)
+    reason: str = ""
+    before: int = 0
+    after: int = 0
+    shown: int = 0
+    scale: float = 1.0
+    request: tuple[UserPart, ...] = ()
+    began: int = 0
 
 
 class Interrupted(msgspec.Struct, frozen=True, kw_only=True, tag="interrupted", tag_field="kind"):

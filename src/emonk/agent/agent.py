@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 from emonk.agent.expiry import age
 from emonk.agent.file import not_available, read_agent_file
 from emonk.agent.memory import Memory, memory_skills, open_memory, prompt_now
-from emonk.agent.models import Given, ModelOpener, by_role, known_keys, spec_of
+from emonk.agent.models import Given, ModelOpener, by_role, known_keys, room_for, spec_of
 from emonk.agent.parts import cannot_run, check_text, check_tools, collect, instruct
 from emonk.agent.sessions import AgentSessions
 from emonk.agent.task import done, read_task
@@ -29,6 +29,8 @@ from emonk.records import Reply, SessionKey
 from emonk.resilience.guards import Guards
 from emonk.resilience.section import ResilienceSection
 from emonk.runtime.candidates import Candidates
+from emonk.runtime.compression.reader import result_reader
+from emonk.runtime.compression.section import ContextSection
 from emonk.runtime.limits import Limits
 from emonk.runtime.progress import TurnEvent, TurnReplied
 from emonk.runtime.sessions import Sessions
@@ -63,6 +65,7 @@ class Agent:
         resilience: retries, circuit breakers and limits, for each kind of dependency.
         alerts: who is told what a person must see; by default the log is.
         expire_after: sessions that were not active for so long are removed by whoever pumps due turns, such as `90d`.
+        context: how long a conversation may become before it is summarised.
         clock: what measures time.
 
     Raises:
@@ -87,6 +90,7 @@ class Agent:
         resilience: ResilienceSection | None = None,
         alerts: Alerts | None = None,
         expire_after: str | None = None,
+        context: ContextSection | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         if not (isinstance(name, str) and _NAME.fullmatch(name)):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -114,6 +118,7 @@ class Agent:
         self._memory = memory
         self._given_store = store
         self._limits = limits or Limits()
+        self._context = context or ContextSection()
         self._unpriced = unpriced
         self._sessions: Sessions | None = None
         self._store: Store | None = None
@@ -140,6 +145,7 @@ class Agent:
             unpriced=section.llm.unpriced,
             resilience=section.resilience,
             expire_after=section.sessions.expire_after,
+            context=section.context,
         )
         agent._notices[:0] = not_available(section, path.parent)
         agent._alerts_section = section.alerts
@@ -167,6 +173,7 @@ class Agent:
             limits=self._limits,
             unpriced="allow",
             resilience=self._resilience,
+            context=self._context,
             alerts=Alerts(),
             clock=self._clock,
         )
@@ -212,11 +219,13 @@ class Agent:
             store = await self._connect(opened)
             files, self._memory_notices = await open_memory(self._memory, self.name, store, opened)
             self._prompt = await read_prompt(files, self._instructions) if files else Prompt(self._instructions)
+            skilled = instruct(self._prompt.text, self.skills)
+            room = await room_for(candidates, self._context, skilled, self.tools)
             owner = enlist()
             opened.callback(retire, owner)
             setup = Setup(
                 agent=self.name,
-                instructions=instruct(self._prompt.text, self.skills),
+                instructions=skilled,
                 candidates=candidates,
                 tools={tool.name: tool for tool in self.tools},
                 limits=self._limits,
@@ -224,6 +233,8 @@ class Agent:
                 guards=self.guards,
                 kept=Kept(self.name, store, files),
                 alerts=self._open_alerts(opened),
+                room=room,
+                reader=result_reader(store, room.shown),
             )
             sessions = Sessions(setup, store, owner)
             opened.push_async_callback(sessions.close)
@@ -363,12 +374,8 @@ class Agent:
         return alerts
 
     async def _open_models(self, opened: AsyncExitStack) -> Candidates:
-        opener = ModelOpener(
-            opened,
-            self.guards,
-            needs_price=self._limits.usd is not None,
-            tells_price=self._unpriced != "allow",
-        )
+        needs, tells = self._limits.usd is not None, self._unpriced != "allow"
+        opener = ModelOpener(opened, self.guards, needs_price=needs, tells_price=tells)
         candidates = await opener.open(self._models)
         self._model_notices = opener.notices
         return candidates

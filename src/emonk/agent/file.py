@@ -10,6 +10,7 @@ from emonk.memory.section import MemorySection
 from emonk.models.section import LlmSection
 from emonk.observe.section import AlertsSection
 from emonk.resilience.section import ResilienceSection
+from emonk.runtime.compression.section import ContextSection
 from emonk.runtime.limits import Limits
 
 
@@ -31,6 +32,7 @@ class AgentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     resilience: ResilienceSection = ResilienceSection()
     alerts: AlertsSection = AlertsSection()
     sessions: SessionsSection = SessionsSection()
+    context: ContextSection = ContextSection()
 
 
 class AgentFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,15 +2,19 @@
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import cast, get_args
 
 from emonk.costs import check_priced
 from emonk.errors import ConfigError, InvalidConfig, UnknownPrice
 from emonk.models import Model, create
+from emonk.models.windows import window_of
 from emonk.resilience.guards import Guards
 from emonk.runtime.candidates import Candidate, Candidates, Role
+from emonk.runtime.compression.room import Room, room_of
+from emonk.runtime.compression.section import ContextSection
+from emonk.skills.protocol import Runnable
 
 Given = str | Model
 
@@ -101,6 +105,16 @@ class ModelOpener:
                 raise
             if told and self._tells_price:
                 self.notices.append(f"{error.message}: its costs are shown as unknown")
+
+
+async def room_for(
+    candidates: Candidates, section: ContextSection, instructions: str, tools: Sequence[Runnable]
+) -> Room:
+    """How much room requests have, with the smallest window of those that may answer."""
+    members = candidates.order(escalated=False)
+    windows = [await asyncio.to_thread(window_of, one.model.spec) for one in members]
+    smallest = min((window for window in windows if window is not None), default=None)
+    return room_of(section, members[0].model.spec, smallest, instructions, tools)
 
 
 def _checked(model: object) -> Given:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from emonk.errors import InvalidArguments, InvalidConfig
 from emonk.permissions.policy import Denied, decide
+from emonk.runtime.compression.shortening import READ_RESULT
 from emonk.skills.index import index, skill_reader
 from emonk.skills.loader import check_names
 from emonk.skills.protocol import Runnable
@@ -32,6 +33,8 @@ def collect(tools: Sequence[Runnable], skills: Sequence[Skill], own: Sequence[Sk
     found = (*tools, *(tool for skill in available for tool in skill.tools), *((reader,) if reader else ()))
     names = [tool.name for tool in found]
     twice = next((name for name in names if names.count(name) > 1), None)
+    if READ_RESULT in names:
+        raise InvalidConfig(f"{READ_RESULT!r} is the tool that reads long results", hint="name yours otherwise")
     if twice:
         raise InvalidConfig(f"two tools are named {twice!r}", hint="rename one of them")
     return found

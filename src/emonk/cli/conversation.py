@@ -111,6 +111,9 @@ class Conversation:
                 yield from self._result(result)
             case Summarised(text=text, cutoff=cutoff):
                 yield ""
+                if not text:
+                    yield self._faint(f"{RULE} long results up to here are shown in part {RULE}")
+                    return
                 yield self._faint(f"{RULE} summary of all up to revision {cutoff} {RULE}")
                 yield from self._long(text)
             case event:

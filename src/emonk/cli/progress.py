@@ -10,7 +10,16 @@ from emonk.cli.markdown import Flow
 from emonk.cli.terminal import dim, one_line, visible
 from emonk.messages import ToolCall, ToolResult
 from emonk.records import Reply
-from emonk.runtime.progress import ModelRetry, ReplyDelta, ToolEnded, ToolNote, ToolStarted, TurnEvent, TurnReplied
+from emonk.runtime.progress import (
+    ContextCompressed,
+    ModelRetry,
+    ReplyDelta,
+    ToolEnded,
+    ToolNote,
+    ToolStarted,
+    TurnEvent,
+    TurnReplied,
+)
 
 WIDTH = 100
 
@@ -59,6 +68,9 @@ class Screen:
                 self._line(f"  {one_line(text, WIDTH)}")
             case ModelRetry():
                 self._delay(event)
+            case ContextCompressed(before=before, after=after, reason=reason):
+                why = f": {one_line(reason)}" if reason else ""
+                self._line(f"  the conversation is shortened for the model, {before} to {after} tokens{why}")
             case ToolEnded(result=result, seconds=seconds):
                 self._line(result_line(result, seconds))
             case TurnReplied(reply=reply) if self._texts:

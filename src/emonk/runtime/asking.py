@@ -18,12 +18,16 @@ from emonk.runtime.candidates import Candidate
 from emonk.runtime.ending import Ending, TurnEnded
 from emonk.runtime.progress import Emit, ModelRetry
 from emonk.runtime.setup import Setup
+from emonk.skills.protocol import Runnable
 
 STAND_BY = 45.0
 """Seconds that a model may spend on waits between retries while another one stands by."""
 
 LOOK_AGAIN = 1.0
 """Seconds after which it is looked again whether a model can be called."""
+
+OVERFLOW = "context_overflow"
+"""The code of the error that a request is too long for its model."""
 
 KEPT = "its messages are kept, and answered in their order when one is back"
 
@@ -40,6 +44,10 @@ class Postponed(InfraError):
     """No model can be called, and the message waits for one; its turn goes on when one is back."""
 
     default_code = "postponed"
+
+
+class ContextOverflow(TurnEnded):
+    """The request was too long for the model; the turn ends with that unless it can be made shorter."""
 
 
 class Asker:
@@ -84,20 +92,40 @@ class Asker:
         self.error: InfraError | None = None
         self.trouble = ""
 
-    async def ask(self, messages: Sequence[Message], *, escalated: bool) -> PricedResponse:
+    async def ask(self, messages: Sequence[Message], tools: Sequence[Runnable], *, escalated: bool) -> PricedResponse:
         """The next answer.
 
         Raises:
+            ContextOverflow: the request was too long for the model.
             TurnEnded: it broke off while it was shown, or a human must act.
             Postponed: no model can be called and the message is patient.
         """
         if self.error is None:
             self._asking = True
-            answer = await self._ask_models(messages, escalated=escalated)
+            answer = await self._ask_models(messages, tools, escalated=escalated)
             self._asking = False
             if answer is not None:
                 return answer
-        return await self._ask_rules(messages)
+        return await self._ask_rules(messages, tools)
+
+    def summariser(self) -> Candidate:
+        """Who can be asked for something beside the conversation: the lead, or who stands in for it.
+
+        Raises:
+            InfraError: nobody can be asked for now.
+        """
+        able = self._setup.candidates.available(escalated=True) if self.error is None else []
+        if not able:
+            raise self.error or self._unavailable(self._setup.candidates.wait())
+        return able[0]
+
+    async def aside(self, candidate: Candidate, request: ModelRequest) -> PricedResponse:
+        """The answer to something beside the conversation, shown to nobody.
+
+        Raises:
+            InfraError, ConfigError: there is none.
+        """
+        return await self._ask_one(candidate, request, last=False, shown=False)
 
     def postpone_if_patient(self) -> None:
         """The turn's time is over: a message that waits for a model has not had its answer by that.
@@ -108,9 +136,11 @@ class Asker:
         if self._patient and self._asking:
             raise Postponed("the session waits for a language model: it does not answer", hint=KEPT)
 
-    async def _ask_models(self, messages: Sequence[Message], *, escalated: bool) -> PricedResponse | None:
+    async def _ask_models(
+        self, messages: Sequence[Message], tools: Sequence[Runnable], *, escalated: bool
+    ) -> PricedResponse | None:
         """The answer of the first model that gives one; None when none does."""
-        request = ModelRequest(messages, tuple(self._setup.tools.values()), self._setup.instructions)
+        request = ModelRequest(messages, tools, self._setup.instructions)
         failed: list[tuple[Candidate, InfraError]] = []
         members = self._setup.candidates
         candidates = members.available(escalated=escalated) or await self._wait_for_one(escalated=escalated)
@@ -124,7 +154,8 @@ class Asker:
             except ConfigError as error:
                 self._alert(candidate, error)
                 text, event = could_not(candidate.model.spec, error), _failed(candidate, error)
-                raise TurnEnded(Ending("failed", text, error.code, (event,), kind_of(error))) from error
+                ended = ContextOverflow if error.code == OVERFLOW else TurnEnded
+                raise ended(Ending("failed", text, error.code, (event,), kind_of(error))) from error
             except InfraError as error:
                 failed.append((candidate, error))
                 if isinstance(error, QuotaExhausted):
@@ -146,7 +177,9 @@ class Asker:
             await clock.sleep(min(wait, LOOK_AGAIN))
         return able
 
-    async def _ask_one(self, candidate: Candidate, request: ModelRequest, *, last: bool) -> PricedResponse:
+    async def _ask_one(
+        self, candidate: Candidate, request: ModelRequest, *, last: bool, shown: bool = True
+    ) -> PricedResponse:
         """One model, with its retries. While another one stands by, it may not take all the time there is."""
         now = self._setup.clock.monotonic()
         left = self._deadline - now
@@ -155,7 +188,7 @@ class Asker:
             candidate.model,
             request,
             self._emit,
-            streaming=self._watched,
+            streaming=self._watched and shown,
             deadline=self._deadline if last else now + min(STAND_BY, left),
             attempt_timeout=None if last else left / 2,
             background=self._background,
@@ -186,8 +219,8 @@ class Asker:
         for candidate, error in failed:
             self._note(_failed(candidate, error))
 
-    async def _ask_rules(self, messages: Sequence[Message]) -> PricedResponse:
-        tools = tuple(tool for tool in self._setup.tools.values() if tool.risk is RiskLevel.LOW and tool.idempotent)
+    async def _ask_rules(self, messages: Sequence[Message], tools: Sequence[Runnable]) -> PricedResponse:
+        tools = tuple(tool for tool in tools if tool.risk is RiskLevel.LOW and tool.idempotent)
         if self._rules is None:
             from emonk.models.offline import UNREACHABLE, OfflineModel  # noqa: PLC0415 - only when it is needed
 

@@ -6,6 +6,8 @@ by its result, and a turn that broke off says so in the model's own voice.
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import msgspec
+
 from emonk.events import (
     Event,
     Interrupted,
@@ -29,15 +31,24 @@ from emonk.messages import (
     assistant,
     user,
 )
+from emonk.runtime.compression.shortening import shortened
 
 NO_RESULT = "No result was recorded for this call."
 
 
-def messages_of(events: Sequence[Logged]) -> list[Message]:
-    """The conversation that the events tell, ready to be sent to a model."""
-    summaries = [logged.event for logged in events if isinstance(logged.event, Summarised)]
-    messages: list[Message] = _summary(summaries)
-    cutoff = max((summary.cutoff for summary in summaries), default=0)
+def messages_of(events: Sequence[Logged], shown: int | None = None) -> list[Message]:
+    """The conversation that the events tell, ready to be sent to a model.
+
+    Args:
+        events: the log, or what of it follows the latest summary's cutoff.
+        shown: characters of a result beyond which it is shortened; None shows all of it.
+    """
+    summaries = [(logged.revision, logged.event) for logged in events if isinstance(logged.event, Summarised)]
+    messages: list[Message] = []
+    latest = _Latest(0, 0, 0)
+    if summaries:
+        latest = _add_summary(messages, summaries)
+    cutoff = latest.cutoff
     calls: dict[str, ToolCall] = {}
     results: dict[str, ToolResult] = {}
 
@@ -52,7 +63,10 @@ def messages_of(events: Sequence[Logged]) -> list[Message]:
         if logged.revision <= cutoff or isinstance(event, Summarised | Opaque):
             continue
         if isinstance(event, ToolReturned):
-            results[event.result.call_id] = event.result
+            limit = latest.shown if latest.shown and logged.revision < latest.revision else shown
+            results[event.result.call_id] = (
+                event.result if limit is None else shortened(event.result, logged.revision, limit)
+            )
             continue
         close()
         message = _message_of(event)
@@ -115,9 +129,22 @@ def unusable_note(detail: str) -> UserMessage:
     return user(f"[Your last answer could not be used: {detail}. Answer again.]")
 
 
-def _summary(summaries: Sequence[Summarised]) -> list[Message]:
+class _Latest(msgspec.Struct, frozen=True):
+    """The latest summary: where it was written, what it covers, and how much of earlier results is shown."""
+
+    revision: int
+    cutoff: int
+    shown: int
+
+
+def _add_summary(messages: list[Message], summaries: Sequence[tuple[int, Summarised]]) -> _Latest:
     """The latest summary stands for all that it covers, so it comes first, wherever in the log it was written."""
-    return [user(f"Summary of the conversation so far:\n{summaries[-1].text}")] if summaries else []
+    revision, event = summaries[-1]
+    if event.text:
+        messages.append(user(f"Summary of the conversation so far:\n{event.text}"))
+    if event.request:
+        messages.append(user(event.request))
+    return _Latest(revision, max(one.cutoff for _, one in summaries), event.shown)
 
 
 def _message_of(event: Event) -> Message | None:

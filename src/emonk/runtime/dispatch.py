@@ -108,7 +108,7 @@ class Dispatcher:
 
     def cut_off(self, call: ToolCall, status: str) -> ToolResult | None:
         """The result of an effect that is open when the turn ends, with its row; None when it is none."""
-        tool = self._setup.tools.get(call.name)
+        tool = self._setup.tool(call.name)
         answer = self._effects.cut_off(call, status) if tool is not None and tool.effect else None
         if answer is None:
             return None
@@ -202,7 +202,7 @@ class Dispatcher:
             raise ToolBug(error) from error
 
     def _failure(self, call: ToolCall, error: BaseException) -> _Said:
-        tool = self._setup.tools.get(call.name)
+        tool = self._setup.tool(call.name)
         repeatable = tool is None or tool.idempotent or call.id not in self.started
         failure = tool_failure(error, idempotent=repeatable)
         if not isinstance(error, EmonkError):
@@ -220,7 +220,7 @@ class Dispatcher:
         return _Said(text, error.code, failure is ToolFailure.CORRECTABLE)
 
     def _allowed(self, call: ToolCall) -> Runnable:
-        tool = self._setup.tools.get(call.name)
+        tool = self._setup.tool(call.name)
         if tool is None:
             raise unknown_tool(call.name, self._setup.tools)
         if call.malformed is not None:
@@ -237,7 +237,7 @@ class Dispatcher:
 
     def _acting(self, call: ToolCall) -> Runnable | None:
         """The tool of a call that is an effect and may run."""
-        tool = self._setup.tools.get(call.name)
+        tool = self._setup.tool(call.name)
         if tool is None or tool.effect is None:
             return None
         try:

@@ -8,10 +8,10 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from emonk.errors import Unavailable
-from emonk.events import Event, ModelSaid, ToolReturned
+from emonk.events import Event, Logged, ModelSaid, ToolReturned
 from emonk.messages import ToolCall
-from emonk.records import Lease, Record, Reply
-from emonk.store.protocol import Append, Finish, Operation, Release, Store
+from emonk.records import Lease, Record, Reply, UsageRow
+from emonk.store.protocol import Append, Bill, Finish, Operation, Release, Store
 from emonk.store.record_protocol import Put
 
 GATHER_SECONDS = 0.005
@@ -29,22 +29,33 @@ class Journal:
 
     Attributes:
         reply: of the finished turn, once it is durable.
+        events: what the turn started from and all that was noted since, with the revisions that they will have.
 
     One write is under way at a time, and it is waited for even when the turn is cancelled meanwhile, so that
     the revision is always the one that the store has.
     """
 
-    def __init__(self, store: Store, lease: Lease, revision: int, open_calls: Iterable[ToolCall] = ()) -> None:
+    def __init__(
+        self,
+        store: Store,
+        lease: Lease,
+        revision: int,
+        open_calls: Iterable[ToolCall] = (),
+        events: Iterable[Logged] = (),
+    ) -> None:
         self._store = store
         self._open = {call.id: call for call in open_calls}
         self._noted: list[Event] = []
         self._puts: list[Put] = []
+        self._rows: list[UsageRow] = []
+        self._next = revision + 1
         self._timer: asyncio.TimerHandle | None = None
         self._write: _Write | None = None
         self._failed: BaseException | None = None
         self.lease = lease
         self.revision = revision
         self.reply: Reply | None = None
+        self.events = list(events)
 
     @property
     def open_calls(self) -> tuple[ToolCall, ...]:
@@ -54,8 +65,12 @@ class Journal:
     def note(self, events: Sequence[Event]) -> None:
         """Have events written soon. Never raises: `check` does, and the next `flush` or `finish`."""
         self._keep(events)
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._begin)
+        self._gather()
+
+    def bill(self, row: UsageRow) -> None:
+        """Have a usage row written soon, like `note`."""
+        self._rows.append(row)
+        self._gather()
 
     def put(self, put: Put) -> None:
         """Have a record written in one commit with the events that are noted next. Never raises, as `note`."""
@@ -80,16 +95,24 @@ class Journal:
         Raises:
             InfraError, ConfigError: this write failed, or an earlier one.
         """
-        if self._noted or self._puts:
+        if self._noted or self._puts or self._rows:
             await self._begin()
         elif self._write is not None:
             await self._write
         self.check()
 
-    async def finish(self, events: Sequence[Event], reply: Reply, close: Callable[[ToolCall], ToolReturned]) -> None:
+    async def finish(
+        self,
+        events: Sequence[Event],
+        reply: Reply,
+        close: Callable[[ToolCall], ToolReturned],
+        *,
+        tokens: int | None = None,
+    ) -> None:
         """Make the last events and the reply durable, and give the lease back.
 
-        Calls that are still open get the result that `close` gives them, before the last event.
+        Calls that are still open get the result that `close` gives them, before the last event. `tokens` is the
+        estimated size of the context that the next turn starts from.
 
         Raises:
             InfraError, ConfigError: this write failed, or an earlier one.
@@ -97,7 +120,7 @@ class Journal:
         self._keep(events[:-1])
         self._keep([close(call) for call in self.open_calls])
         self._keep(events[-1:])
-        await self._begin(Finish(reply), Release())
+        await self._begin(Finish(reply, tokens), Release())
         self.check()
 
     async def release(self) -> None:
@@ -114,6 +137,7 @@ class Journal:
             self._failed = None
             self._noted.clear()
             self._puts.clear()
+            self._rows.clear()
         await self._begin(Release())
         self.check()
 
@@ -124,10 +148,16 @@ class Journal:
     def _keep(self, events: Sequence[Event]) -> None:
         for event in events:
             self._noted.append(event)
+            self.events.append(Logged(self._next, 0, event))
+            self._next += 1
             if isinstance(event, ModelSaid):
                 self._open.update((call.id, call) for call in event.message.tool_calls)
             elif isinstance(event, ToolReturned):
                 self._open.pop(event.result.call_id, None)
+
+    def _gather(self) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._begin)
 
     def _begin(self, *after: Finish | Release) -> _Write:
         if self._timer is not None:
@@ -150,6 +180,9 @@ class Journal:
         if self._puts:
             operations = (*self._puts, *operations)
             self._puts = []
+        if self._rows:
+            operations = (Bill(tuple(self._rows)), *operations)
+            self._rows = []
 
         def written(committed: "asyncio.Future[int]") -> None:
             self._written(committed, after)

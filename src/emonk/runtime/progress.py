@@ -50,13 +50,28 @@ class ModelRetry(msgspec.Struct, frozen=True):
     text: str
 
 
+class ContextCompressed(msgspec.Struct, frozen=True):
+    """The conversation had become too long, and what is shown of it to the model was made shorter.
+
+    Attributes:
+        before: estimated tokens, and `after`.
+        reason: why no model wrote the summary; empty when one did, or none was needed.
+    """
+
+    before: int
+    after: int
+    reason: str = ""
+
+
 class TurnReplied(msgspec.Struct, frozen=True):
     """The turn's reply; nothing follows."""
 
     reply: Reply
 
 
-TurnEvent = MessageAccepted | ReplyDelta | ToolStarted | ToolNote | ToolEnded | ModelRetry | TurnReplied
+TurnEvent = (
+    MessageAccepted | ReplyDelta | ToolStarted | ToolNote | ToolEnded | ModelRetry | ContextCompressed | TurnReplied
+)
 
 Emit = Callable[[TurnEvent], None]
 """Shows an event to whoever watches."""

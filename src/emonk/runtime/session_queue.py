@@ -13,6 +13,7 @@ from emonk.errors import EmonkError, StaleSession, Unavailable
 from emonk.events import UserSaid
 from emonk.records import Owner, Reply, SessionKey
 from emonk.runtime.asking import Postponed
+from emonk.runtime.compression.cut import whole_turn
 from emonk.runtime.context import open_calls
 from emonk.runtime.ending import CANCELLED
 from emonk.runtime.journal import Journal
@@ -192,7 +193,7 @@ class SessionQueue:
     async def _run(self, claimed: Claimed) -> Reply | None:
         item = claimed.item
         begun = open_calls(claimed.events) if claimed.resumed else ()
-        journal = Journal(self._store, claimed.lease, claimed.revision, begun)
+        journal = Journal(self._store, claimed.lease, claimed.revision, begun, claimed.events)
         callers = self._callers.setdefault(item.message_id, [])
         for caller in callers:
             caller.accepted(item.event.trace_id if isinstance(item.event, UserSaid) else "")
@@ -204,6 +205,9 @@ class SessionQueue:
 
         watched = any(caller.watch for caller in callers)
         try:
+            if claimed.resumed:
+                claimed = await whole_turn(self._store, claimed)
+                journal.events[:] = claimed.events
             self._turn = Turn(self._setup, claimed, journal, emit=emit, watched=watched, background=not callers)
             self._renewal.hold(journal, partial(self.cancel, item.message_id))
             waited = self._impatient and isinstance(item.event, UserSaid) and item.event.patient

@@ -9,6 +9,8 @@ from emonk.memory.doors import Kept
 from emonk.observe.alerts import Alert, Alerts, Level, raise_alert
 from emonk.resilience.guards import Guards
 from emonk.runtime.candidates import Candidates
+from emonk.runtime.compression.room import Room
+from emonk.runtime.compression.shortening import READ_RESULT
 from emonk.runtime.limits import Limits
 from emonk.skills.protocol import Runnable
 
@@ -25,6 +27,12 @@ class Setup(msgspec.Struct, frozen=True):
     guards: Guards
     kept: Kept
     alerts: Alerts | None = None
+    room: Room = Room()
+    reader: Runnable | None = None
+
+    def tool(self, name: str) -> Runnable | None:
+        """The tool of that name, also the one that reads long results."""
+        return self.tools.get(name) or (self.reader if name == READ_RESULT else None)
 
     def alert(self, cause: str, level: Level, message: str, trace_id: str = "") -> None:
         """Tell people what only they can mend; the process's `Alerts` do it where the agent has none."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from emonk.errors import AgentError
-from emonk.events import Event, ModelSaid, StepFailed, ToolReturned
+from emonk.events import Event, ModelSaid, StepFailed, Summarised, ToolReturned
 from emonk.messages import ToolResult
 from emonk.records import Usage
 from emonk.runtime.ending import Ending, TurnEnded
@@ -34,6 +34,10 @@ class Tally:
     def step(self, usage: Usage, cost: Decimal | None) -> None:
         """A model call was made; a `cost` of None makes the whole unknown."""
         self.steps += 1
+        self.spend(usage, cost)
+
+    def spend(self, usage: Usage, cost: Decimal | None) -> None:
+        """A model was paid for something that is no step."""
         self.usage = self.usage + usage
         self.cost = None if cost is None or self.cost is None else self.cost + cost
 
@@ -92,6 +96,8 @@ class Tally:
                 case StepFailed(code="malformed_output", usage=usage, cost_usd=cost):
                     self.step(usage, cost)
                     self.unusable()
+                case Summarised(usage=usage, cost_usd=cost):
+                    self.spend(usage, cost)
                 case _:
                     continue
         self._count_step(step)

@@ -12,8 +12,9 @@ from emonk.observe.trace import trace_context
 from emonk.records import Reply
 from emonk.resilience.deadline import within
 from emonk.runtime.ask import PricedResponse
-from emonk.runtime.asking import Asker, Postponed
-from emonk.runtime.context import messages_of, this_turn, unknown_calls, unusable_note
+from emonk.runtime.asking import Asker, ContextOverflow, Postponed
+from emonk.runtime.compression.compressor import TurnContext
+from emonk.runtime.context import this_turn, unknown_calls, unusable_note
 from emonk.runtime.dispatch import OUTCOME_UNKNOWN, Dispatcher, said_by
 from emonk.runtime.ending import CANCELLED, Ending, TurnEnded
 from emonk.runtime.journal import Journal
@@ -45,7 +46,6 @@ class Turn:
         self._session_id = item.session.session_id
         self._trace_id = said.trace_id if said else ""
         self._lead = said is not None and said.lead
-        self._messages = messages_of(claimed.events)
         self._tally = Tally(this_turn(claimed.events, item.message_id) if claimed.resumed else ())
         self._asker = Asker(
             setup,
@@ -56,6 +56,10 @@ class Turn:
             patient=said is not None and said.patient,
             note=lambda failed: journal.note((failed,)),
         )
+        self._context = TurnContext(
+            setup, journal, item, asker=self._asker, tally=self._tally, emit=emit, trace_id=self._trace_id
+        )
+        self._messages = self._context.messages
         self._dispatcher = Dispatcher(
             setup,
             journal,
@@ -129,7 +133,8 @@ class Turn:
                 text=ending.own_text,
             )
         )
-        await self._journal.finish((*ending.events, last), reply, lambda call: self._cut_off(call, status))
+        events = (*ending.events, last)
+        await self._journal.finish(events, reply, lambda call: self._cut_off(call, status), tokens=self._context.tokens)
         return reply
 
     async def _ending(self) -> Ending:
@@ -183,9 +188,17 @@ class Turn:
 
     async def _ask(self) -> PricedResponse:
         escalated = self._lead or self._tally.struggling
-        answer = await self._asker.ask(self._messages, escalated=escalated)
-        self._tally.step(answer.response.usage, answer.cost)
-        return answer
+        await self._context.fit()
+        while True:
+            try:
+                answer = await self._asker.ask(self._messages, self._context.tools, escalated=escalated)
+            except ContextOverflow as overflow:
+                if not await self._context.fit_after(overflow):
+                    raise
+            else:
+                self._context.answered(answer.response)
+                self._tally.step(answer.response.usage, answer.cost)
+                return answer
 
     def _complete(self, answer: PricedResponse) -> Ending:
         """The answer; one by rules says first why there is none of a model, and failed unless a tool has run."""
@@ -213,17 +226,17 @@ class Turn:
         returned = await self._dispatcher.run(calls, self._note)
         if not repeatable:
             await self._journal.flush()
-        self._messages.append(ToolMessage(tuple(one.result for one in returned)))
+        await self._context.add(returned)
         self._tally.fail(returned)
 
     async def _settle(self, calls: Sequence[ToolCall]) -> None:
         """After a crash a repeatable call runs again, and the ledger knows about an effect; of any other call, and of
         one whose tool is not there any more, the outcome is unknown.
         """
-        effects = [call for call in calls if (tool := self._setup.tools.get(call.name)) and tool.effect]
+        effects = [call for call in calls if (tool := self._setup.tool(call.name)) and tool.effect]
         await self._dispatcher.prepare(effects, recovers=True)
         self._unsettled = False
-        repeatable = [call for call in calls if call.name in self._setup.tools and self._repeatable(call)]
+        repeatable = [call for call in calls if self._setup.tool(call.name) and self._repeatable(call)]
         again = [*repeatable, *effects]
         settled = list(await self._dispatcher.run(again, self._note)) if again else []
         for call in calls:
@@ -233,10 +246,7 @@ class Turn:
                 self._note(settled[-1])
         if effects:
             await self._journal.flush()
-        results = {one.result.call_id: one.result for one in settled}
-        last = self._messages.pop()
-        if isinstance(last, ToolMessage):
-            self._messages.append(ToolMessage(tuple(results.get(old.call_id, old) for old in last.results)))
+        self._context.reread()
         self._tally.fail(settled)
 
     def _note(self, returned: ToolReturned) -> None:
@@ -244,7 +254,7 @@ class Turn:
 
     def _repeatable(self, call: ToolCall) -> bool:
         """Whether running it twice does no more than running it once. What cannot run at all is."""
-        tool = self._setup.tools.get(call.name)
+        tool = self._setup.tool(call.name)
         return tool is None or tool.idempotent
 
     def _cut_off(self, call: ToolCall, status: str) -> ToolReturned:
@@ -252,7 +262,7 @@ class Turn:
         effect = self._dispatcher.cut_off(call, status)
         if effect is not None:
             return ToolReturned(result=effect)
-        tool = self._setup.tools.get(call.name)
+        tool = self._setup.tool(call.name)
         if call.id in self._dispatcher.started and (tool is None or not tool.idempotent):
             return ToolReturned(result=_unknown(call))
         return ToolReturned(

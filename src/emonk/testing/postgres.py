@@ -21,7 +21,9 @@ from emonk.ids import uuid7
 _PLACES = ("/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt")
 _SUPERUSER = "emonk"
 _PORT = 5432
-_SETTINGS = "listen_addresses = ''\nmax_connections = 100\nshared_buffers = 32MB\nautovacuum = off\nlog_timezone = UTC\n"
+_SETTINGS = (
+    "listen_addresses = ''\nmax_connections = 100\nshared_buffers = 32MB\nautovacuum = off\nlog_timezone = UTC\n"
+)
 _FAST = "fsync = off\nfull_page_writes = off\n"
 _LOGINS = "local all locked scram-sha-256\nlocal all all trust\n"
 

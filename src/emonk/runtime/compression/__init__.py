@@ -1,0 +1,1 @@
+"""Keeps what a model is shown within its budget: summaries of what was, and results in pieces."""

@@ -1,0 +1,98 @@
+"""How large the next request will be, in tokens: what the last one was reported to be, and what came since."""
+
+from collections.abc import Sequence
+
+from emonk.messages import AssistantMessage, Message, Text, Thinking, ToolMessage, UserMessage
+from emonk.models.tokens import Family, keeps_thoughts, tokens_of_answer, tokens_of_message
+from emonk.records import Usage
+
+_IMPLAUSIBLE = 12
+"""Characters per token that no text has: servers that report less than that report nothing."""
+
+_SCALES = (0.5, 2.0)
+"""How far an estimate is corrected, at least and at most."""
+
+
+class ContextSize:
+    """The size of a growing conversation. Each message is counted once.
+
+    Attributes:
+        scale: what estimates of the whole are multiplied by, learned from what was reported.
+    """
+
+    def __init__(self, spec: str, family: Family, fixed: int, *, scale: float = 1.0) -> None:
+        """Begin with nothing but `fixed`: the tokens of instructions and tools."""
+        self._family = family
+        self._fixed = fixed
+        self._keeps_thoughts = keeps_thoughts(spec)
+        self._total = float(fixed) * scale
+        self._least = 0.0
+        self._thoughts = 0
+        self._seen = 0
+        self._usage = Usage()
+        self.scale = scale
+
+    def of(self, messages: Sequence[Message]) -> int:
+        """The tokens of a request with these messages, which begin with those that were seen before."""
+        for message in messages[self._seen :]:
+            self._add(message, tokens_of_message(message, self._family) * self.scale)
+        return round(self._total)
+
+    def reported(self, messages: Sequence[Message], usage: Usage) -> None:
+        """A request with these messages took that much."""
+        self.of(messages)
+        self._usage = usage
+        if usage.input_tokens > self._least:
+            self._total = float(usage.input_tokens)
+
+    def answered(self, answer: AssistantMessage) -> None:
+        """The answer to what was reported last; it is the next message."""
+        if answer.parts:
+            self._add(answer, tokens_of_answer(answer, self._usage, self._family))
+            if self._keeps_thoughts:
+                self._thoughts += self._usage.reasoning_tokens
+                self._total += self._usage.reasoning_tokens
+
+    def resume(self, messages: Sequence[Message], at: int, usage: Usage, thoughts: int) -> None:
+        """As `reported` for the answer `messages[at]`, of which the log tells; nothing before it is counted.
+
+        Args:
+            messages: the conversation.
+            at: the place of the answer.
+            usage: what it was reported to take.
+            thoughts: tokens that the turn had been thinking before it.
+        """
+        answer = messages[at]
+        least = sum(map(_least, messages[:at]))
+        if usage.input_tokens <= least or not isinstance(answer, AssistantMessage):
+            return
+        self._seen, self._least, self._total = at, least, float(usage.input_tokens)
+        self._thoughts = thoughts if self._keeps_thoughts else 0
+        self.reported(messages[:at], usage)
+        self.answered(answer)
+
+    def whole(self, messages: Sequence[Message]) -> int:
+        """The estimate of a whole conversation, as if nothing of it had been reported."""
+        counted = self._fixed + sum(tokens_of_message(message, self._family) for message in messages)
+        return round(counted * self.scale)
+
+    def learn(self, messages: Sequence[Message]) -> None:
+        """Correct estimates of whole conversations by what is known of this one."""
+        known, self.scale = self.of(messages), 1.0
+        low, high = _SCALES
+        self.scale = round(min(high, max(low, known / max(1, self.whole(messages)))), 4)
+
+    def _add(self, message: Message, tokens: float) -> None:
+        if isinstance(message, UserMessage) and self._thoughts:
+            self._total -= self._thoughts
+            self._thoughts = 0
+        self._total += tokens
+        self._least += _least(message)
+        self._seen += 1
+
+
+def _least(message: Message) -> float:
+    """Tokens that the message takes at the very least."""
+    if isinstance(message, ToolMessage):
+        return sum([len(result.content) for result in message.results]) / _IMPLAUSIBLE
+    return sum([len(part.text) for part in message.parts if isinstance(part, Text | Thinking)]) / _IMPLAUSIBLE
