@@ -120,9 +120,9 @@ def take_everything_for_repeatable(patch: pytest.MonkeyPatch) -> None:
 def run_a_tool_twice(patch: pytest.MonkeyPatch) -> None:
     enter = vars(Dispatcher)["_enter"]
 
-    async def twice(self: Dispatcher, tool: Any, call: Any) -> str:
-        await enter(self, tool, call)
-        return await enter(self, tool, call)
+    async def twice(self: Dispatcher, *given: Any) -> str:
+        await enter(self, *given)
+        return await enter(self, *given)
 
     patch.setattr(Dispatcher, "_enter", twice)
 
@@ -134,11 +134,11 @@ def run_what_needs_an_approval(patch: pytest.MonkeyPatch) -> None:
 def repeat_what_may_have_acted(patch: pytest.MonkeyPatch) -> None:
     enter = vars(Dispatcher)["_enter"]
 
-    async def again(self: Dispatcher, tool: Any, call: Any) -> str:
+    async def again(self: Dispatcher, *given: Any) -> str:
         try:
-            return await enter(self, tool, call)
+            return await enter(self, *given)
         except dispatch.OutcomeUnknown:
-            return await enter(self, tool, call)
+            return await enter(self, *given)
 
     patch.setattr(Dispatcher, "_enter", again)
 
