@@ -19,6 +19,9 @@ from emonk.testing.simulator.life import ARRIVES, Life
 from emonk.testing.simulator.scene import Scene
 from emonk.testing.simulator.steps import asked_of_store
 
+_LATEST = 40.0
+"""Seconds that a call may be under way where its caller was killed: longer than a lease."""
+
 
 class Network:
     """The database, and who reaches it from where.
@@ -51,6 +54,10 @@ class Network:
     def delay(self) -> float:
         """Seconds that a call takes one way."""
         return self.pace.uniform(0.0003, 0.005)
+
+    def late(self) -> float:
+        """Seconds until a call arrives whose caller was killed meanwhile: perhaps when others have taken over."""
+        return self.delay() if self.pace.random() < ARRIVES else self.pace.uniform(0.1, _LATEST)
 
     def _is_dead(self, owner: Owner) -> bool:
         life = self._lives[owner]
@@ -91,7 +98,8 @@ class _Call:
         self._asked = asked_of_store(method, given)
         if not life.dead:
             life.passed(self._asked, "sent")
-            self._scene.later(self._network.delay(), self._arrive)
+            late = life.dead and self._asked != "renew"
+            self._scene.later(self._network.late() if late else self._network.delay(), self._arrive)
 
     def _arrive(self) -> None:
         if self._life.dead and self._network.pace.random() >= ARRIVES:
