@@ -58,15 +58,6 @@ CRASH_MUTANTS: dict[str, tuple[str | set[str], Plant]] = {
             "(self._unfinished.pop if self.items[made.message_id].reply else self._unfinished.get)(made.message_id)",
         ),
     ),
-    "the fence is not looked at": (
-        "a session has one writer",
-        rewritten(
-            memory_session.MemorySession,
-            "_check_held",
-            "if self.owner is None or self.fence != lease.fence:",
-            "if False:",
-        ),
-    ),
     "a turn that is resumed begins anew": (
         {"no logged answer is asked for again", "no call acts twice"},
         rewritten(
@@ -106,3 +97,8 @@ ACKNOWLEDGED_TOO_SOON = rewritten(
     sessions.Sessions, "deliver", "queue.join(caller)", "queue.join(caller); caller.accepted(_trace_id(item, None))"
 )
 """A message is acknowledged before it is durable; nobody sees that but who does not ask again."""
+
+FENCE_IGNORED = rewritten(
+    memory_session.MemorySession, "_check_held", "if self.owner is None or self.fence != lease.fence:", "if False:"
+)
+"""A write under an earlier lease is taken; seen where it arrives after others took over, and before they write."""

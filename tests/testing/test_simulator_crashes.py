@@ -25,7 +25,7 @@ from emonk.testing.simulator.history import Said as Says
 from emonk.testing.simulator.run import try_seed
 from emonk.testing.simulator.schedule import schedule
 from emonk.testing.simulator.steps import IN_STOP, kinds, table
-from tests.testing.crash_mutants import ACKNOWLEDGED_TOO_SOON, CRASH_MUTANTS
+from tests.testing.crash_mutants import ACKNOWLEDGED_TOO_SOON, CRASH_MUTANTS, FENCE_IGNORED
 from tests.testing.mutants import Plant
 from tests.testing.simulated import posting_agent, travel_agent
 
@@ -142,6 +142,18 @@ def test_a_message_that_is_acknowledged_before_it_is_durable_is_found(monkeypatc
     ACKNOWLEDGED_TOO_SOON(monkeypatch)
     outcomes = (judge(killed("acknowledge heard", seed)) for seed in range(0, 30, 3))
     assert {outcome.broken.invariant for outcome in outcomes if outcome.broken} == {"nothing acknowledged is lost"}
+
+
+def test_a_write_of_a_dead_instance_that_is_taken_after_others_took_over_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    FENCE_IGNORED(monkeypatch)
+    said = Said(at=1, session="s1", user="ann", message_id="m", text="Go")
+    slow = {"s1": {number: Fault(ModelFault.SLOW, 45) for number in range(1, 9)}}
+    crash = Crash(at=0.5, step=1, after="write intent sent", down=0.1)
+    runs = (Schedule(seed=seed, events=(said, crash), models=slow) for seed in range(60))
+    broken = (judge(replay(posting_agent(), run)).broken for run in runs)
+    assert next(one.invariant for one in broken if one) == "a session has one writer"
 
 
 PATIENCE = 120
