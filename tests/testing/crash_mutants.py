@@ -61,11 +61,10 @@ CRASH_MUTANTS: dict[str, tuple[str | set[str], Plant]] = {
     "a turn that is resumed begins anew": (
         {"no logged answer is asked for again", "no call acts twice"},
         rewritten(
-            turn.Turn,
-            "__init__",
-            "self._messages = messages_of(claimed.events)",
-            "self._messages = messages_of([one for one in claimed.events if one.event is not None and "
-            "(not claimed.resumed or type(one.event).__name__ == 'UserSaid')])",
+            session_queue.SessionQueue,
+            "_run",
+            "journal.events[:] = claimed.events",
+            "journal.events[:] = [one for one in claimed.events if type(one.event).__name__ == 'UserSaid']",
         ),
     ),
     "the lease of a turn that is resumed is not renewed": (
