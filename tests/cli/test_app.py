@@ -24,13 +24,26 @@ def test_help_lists_the_commands() -> None:
         "serve",
         "sim",
         "rerun",
+        "effects",
         "sessions",
     ]
     assert emonk().stdout == ended.stdout
 
 
 @pytest.mark.parametrize(
-    "command", ["review", "chat", "serve", "sim", "sessions", "sessions list", "sessions show", "sessions export"]
+    "command",
+    [
+        "review",
+        "chat",
+        "serve",
+        "sim",
+        "effects list",
+        "effects settle",
+        "sessions",
+        "sessions list",
+        "sessions show",
+        "sessions export",
+    ],
 )
 def test_every_command_has_help(command: str) -> None:
     ended = emonk(*command.split(), "--help")

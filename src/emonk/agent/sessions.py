@@ -115,7 +115,7 @@ class AgentSessions:
         if tool is not None:
             raise Unavailable(
                 f"session {session_id!r:.80} has an effect ({tool}) whose outcome is open",
-                hint="delete it when that is settled",
+                hint="see emonk effects list",
                 code=EFFECTS_OPEN,
             )
         if not await self._store().delete(session.key):
