@@ -10,10 +10,13 @@ from emonk.errors import Unavailable
 from emonk.records import SessionKey
 from emonk.store.connect import connect
 from emonk.store.owners import enlist
+from emonk.store.postgres import records
 from emonk.store.postgres.address import Address
 from emonk.store.postgres.database import PostgresDatabase
+from emonk.store.postgres.schema import digest
 from emonk.store.postgres.store import PostgresStore
 from emonk.store.protocol import Append, Release
+from emonk.store.record_protocol import Put
 from emonk.testing.postgres import Cluster
 from emonk.testing.store_conformance.rig import SESSION, accept_and_claim, message, note
 
@@ -192,3 +195,19 @@ def test_many_holders_share_few_connections(database: str) -> None:
 
 def _key(number: int) -> SessionKey:
     return SessionKey("clerk", f"s{number}")
+
+
+def test_what_is_due_is_found_without_a_look_at_what_is_not(database: str) -> None:
+    async def main() -> str:
+        store = await connect(database)
+        later = [
+            Put(namespace="n", key=str(number), data=b"", expected_version=0, due_at=1 << 62) for number in range(500)
+        ]
+        await store.put(later)
+        async with admin(database) as connection:
+            query = f"EXPLAIN ANALYZE {records._DUE}"  # pyright: ignore[reportPrivateUsage]
+            plan = await connection.fetch(query, digest("n"), None, 100)
+        await store.aclose()
+        return "\n".join(str(line) for row in plan for line in row.values())
+
+    assert "Rows Removed" not in asyncio.run(main())

@@ -18,7 +18,8 @@ from emonk.store.refusals import changed
 _COLUMNS = "namespace, key, data, version, updated_at, agent, session_id, state, due_at"
 _SELECT = f"SELECT {_COLUMNS} FROM emonk.records"  # noqa: S608 - joins constants
 _ONE = f"{_SELECT} WHERE id = $1"
-_DUE = f"""{_SELECT} WHERE namespace_key = $1 AND due_at <= emonk.now($2)
+# Selected, the time is taken once: else it is compared row by row, and no index can tell where to end.
+_DUE = f"""{_SELECT} WHERE namespace_key = $1 AND due_at <= (SELECT emonk.now($2))
     ORDER BY due_at, start, key LIMIT $3"""
 _WRITE = """WITH moment AS (SELECT emonk.now($2) AS at), asked AS (
         SELECT * FROM unnest($3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[], $7::bytea[], $8::bigint[], $9::bytea[],

@@ -30,7 +30,8 @@ _TAKEN = """UPDATE sessions SET revision = ?, fence = ?, owner = ?, expires = ?,
 _REPLY = "SELECT reply FROM inbox WHERE number = ?"
 _REPLY_TO = """SELECT inbox.reply FROM inbox JOIN sessions ON sessions.number = inbox.session
     WHERE agent = ? AND session_id = ? AND message_id = ?"""
-_DUE = """SELECT session_id, owner, expires FROM inbox JOIN sessions ON sessions.number = inbox.session
+# A cross join is not reordered: else all sessions of the agent would be looked at for what waits in them.
+_DUE = """SELECT session_id, owner, expires FROM inbox CROSS JOIN sessions ON sessions.number = inbox.session
     WHERE reply IS NULL AND agent = ? GROUP BY inbox.session ORDER BY min(inbox.number)"""
 
 

@@ -60,14 +60,13 @@ def remove_session(connection: sqlite3.Connection, session: SessionKey) -> None:
 
 def listed(connection: sqlite3.Connection, wanted: Wanted) -> list[Record]:
     """Records in the order of their keys; see `RecordStore.records`."""
-    conditions, values = ["namespace = ?", "key > ?"], [wanted.namespace, wanted.after]
-    if wanted.prefix:
-        conditions.append("key >= ?")
-        values.append(wanted.prefix)
-        end = end_of(wanted.prefix)
-        if end is not None:
-            conditions.append("key < ?")
-            values.append(end)
+    # One beginning: of two, the index would take the first, and look at all that lies between them.
+    first = "key >= ?" if wanted.prefix > wanted.after else "key > ?"
+    conditions, values = ["namespace = ?", first], [wanted.namespace, max(wanted.prefix, wanted.after)]
+    end = end_of(wanted.prefix) if wanted.prefix else None
+    if end is not None:
+        conditions.append("key < ?")
+        values.append(end)
     if wanted.session is not None:
         conditions += ["agent = ?", "session_id = ?"]
         values += [wanted.session.agent, wanted.session.session_id]

@@ -1,0 +1,77 @@
+"""What a query looks at does not grow with what it is not about; counted in instructions of SQLite's machine."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from emonk.store.sqlite import inbox, records
+from emonk.store.sqlite.file import open_writer
+from emonk.store.sqlite.records import Wanted
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> sqlite3.Connection:
+    return open_writer(tmp_path / "store.db")
+
+
+def instructions(connection: sqlite3.Connection, work: Callable[[], object]) -> int:
+    count = 0
+
+    def step() -> int:
+        nonlocal count
+        count += 1
+        return 0
+
+    work()  # the first time, it is compiled
+    connection.set_progress_handler(step, 1)
+    work()
+    connection.set_progress_handler(None, 1)
+    return count
+
+
+def add_sessions(connection: sqlite3.Connection, first: int, count: int) -> None:
+    numbers = [(number,) for number in range(first, first + count)]
+    connection.executemany(
+        "INSERT INTO sessions (number, agent, session_id, created_at, last_active) VALUES (?1, 'a', 's' || ?1, 1, 1)",
+        numbers,
+    )
+    connection.executemany(
+        """INSERT INTO inbox (session, message_id, user_id, accepted_at, revision, reply)
+            VALUES (?, 'm', 'u', 1, 1, x'00')""",
+        numbers,
+    )
+
+
+def test_what_is_due_is_found_without_a_look_at_sessions_in_which_nothing_waits(
+    connection: sqlite3.Connection,
+) -> None:
+    add_sessions(connection, 1, 10)
+    connection.execute(
+        "INSERT INTO inbox (session, message_id, user_id, accepted_at, event) VALUES (5, 'm2', 'u', 1, x'00')"
+    )
+    few = instructions(connection, lambda: inbox.due(connection, "a", 16, 2))
+    add_sessions(connection, 100, 1000)
+    assert [one.session_id for one in inbox.due(connection, "a", 16, 2)] == ["s5"]
+    assert instructions(connection, lambda: inbox.due(connection, "a", 16, 2)) <= few + 10
+
+
+@pytest.mark.parametrize("after", ["", "a", "p/5"])
+def test_records_of_a_prefix_are_found_without_a_look_at_those_before_it(
+    connection: sqlite3.Connection, after: str
+) -> None:
+    def add(start: str, count: int) -> None:
+        connection.executemany(
+            "INSERT INTO records (namespace, key, version, updated_at, state, data) VALUES ('n', ?, 1, 1, '', x'')",
+            [(f"{start}/{number}",) for number in range(count)],
+        )
+
+    def listed() -> list[str]:
+        return [one.key for one in records.listed(connection, Wanted("n", "p/", None, None, after, 100))]
+
+    add("p", 10)
+    few = instructions(connection, listed)
+    add("b", 1000)
+    assert listed() == [f"p/{number}" for number in range(10) if f"p/{number}" > after]
+    assert instructions(connection, listed) <= few + 10
