@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from emonk import Agent, ConfigError
@@ -73,7 +74,8 @@ def test_its_prompt_and_brand_voice_may_come_from_its_files(tmp_path: Path) -> N
     async def main() -> None:
         model = ScriptedModel(["hello"])
         agent = Agent.from_file(path)
-        agent._models["lead"] = model  # pyright: ignore[reportPrivateUsage]
+        made = agent._made  # pyright: ignore[reportPrivateUsage]
+        agent._made = msgspec.structs.replace(made, models={"lead": model})  # pyright: ignore[reportPrivateUsage]
         said = await instructions(agent, model)
         assert said.startswith("You are from the file.\n\n# Brand voice (BRAND_VOICE.md)\n\nBe brief.\n\n# Skills\n")
         assert "Be a clerk." not in said

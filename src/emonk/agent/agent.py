@@ -7,11 +7,14 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Literal, Self
 
+import msgspec
+
 from emonk.agent.expiry import age
 from emonk.agent.file import not_available, read_agent_file
-from emonk.agent.memory import Memory, memory_skills, open_memory, prompt_now
-from emonk.agent.models import Given, ModelOpener, by_role, known_keys, room_for, spec_of
-from emonk.agent.parts import cannot_run, check_text, check_tools, collect, instruct
+from emonk.agent.memory import Memory, memory_skills
+from emonk.agent.models import Given, by_role, spec_of
+from emonk.agent.opening import Definition, Started, start
+from emonk.agent.parts import cannot_run, check_text, collect, instruct
 from emonk.agent.sessions import AgentSessions
 from emonk.agent.task import done, read_task
 from emonk.clock import SYSTEM_CLOCK, Clock
@@ -19,27 +22,18 @@ from emonk.errors import ConfigError, InvalidArguments, InvalidConfig
 from emonk.events import InboxItem, UserSaid
 from emonk.ids import trace_id as new_trace_id
 from emonk.ids import uuid7
-from emonk.memory.doors import Kept
-from emonk.memory.prompt import Prompt, read_prompt
 from emonk.messages import Text
 from emonk.observe.alerts import Alerts
-from emonk.observe.section import AlertsSection
 from emonk.observe.trace import get_trace_id
 from emonk.records import Reply, SessionKey
 from emonk.resilience.guards import Guards
 from emonk.resilience.section import ResilienceSection
-from emonk.runtime.candidates import Candidates
-from emonk.runtime.compression.reader import result_reader
 from emonk.runtime.compression.section import ContextSection
 from emonk.runtime.limits import Limits
 from emonk.runtime.progress import TurnEvent, TurnReplied
-from emonk.runtime.sessions import Sessions
-from emonk.runtime.setup import Setup
 from emonk.skills.loader import load_skills
 from emonk.skills.protocol import Runnable
 from emonk.skills.skill import Skill
-from emonk.store.connect import connect, default_url
-from emonk.store.owners import enlist, retire
 from emonk.store.protocol import Store
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -99,29 +93,30 @@ class Agent:
             raise InvalidConfig(f"limits is {limits!r}", hint="write limits=Limits(steps=8)")
         if alerts is not None and not hasattr(alerts, "raise_alert"):
             raise InvalidConfig(f"alerts is {alerts!r}", hint="write alerts=Alerts([...])")
-        self.name = name
         own_skills = memory_skills(memory)
+        self.name = name
         self.tools = collect(tools, skills, own_skills)
         self.skills = (*skills, *own_skills)
         self.guards = Guards(resilience, clock=clock)
-        self._resilience = resilience
         self.expire_after = None if expire_after is None else age("expire_after", expire_after)
-        self._clock = clock
-        self._models = by_role(model)
+        self._made = Definition(
+            name=name,
+            models=by_role(model),
+            instructions=instructions,
+            tools=self.tools,
+            skills=self.skills,
+            memory=memory,
+            store=store,
+            limits=limits or Limits(),
+            context=context or ContextSection(),
+            unpriced=unpriced,
+            resilience=resilience,
+            alerts=alerts,
+            clock=clock,
+        )
         self._notices = cannot_run(self.tools, self.skills)
-        self._model_notices: Sequence[str] = ()
-        self._memory_notices: Sequence[str] = ()
-        self._alerts = alerts
-        self._alerts_section = AlertsSection()
-        self._instructions = instructions
-        self._prompt = Prompt(instructions)
-        self._memory = memory
-        self._given_store = store
-        self._limits = limits or Limits()
-        self._context = context or ContextSection()
-        self._unpriced = unpriced
-        self._sessions: Sessions | None = None
-        self._store: Store | None = None
+        self._start_notices: Sequence[str] = ()
+        self._started: Started | None = None
         self._open: AsyncExitStack | None = None
 
     @classmethod
@@ -148,7 +143,7 @@ class Agent:
             context=section.context,
         )
         agent._notices[:0] = not_available(section, path.parent)
-        agent._alerts_section = section.alerts
+        agent._made = msgspec.structs.replace(agent._made, alerts_section=section.alerts)
         return agent
 
     def variant(
@@ -163,41 +158,39 @@ class Agent:
 
         Its name, limits and resilience are this one's, and so are model and instructions where none are given.
         """
-        skilled = instruct(self._instructions if instructions is None else instructions, self.skills)
+        made = self._made
         return Agent(
             self.name,
-            model or {str(role): one for role, one in self._models.items()},
-            instructions=skilled,
+            model or {str(role): one for role, one in made.models.items()},
+            instructions=instruct(made.instructions if instructions is None else instructions, self.skills),
             tools=tools,
             store=store,
-            limits=self._limits,
+            limits=made.limits,
             unpriced="allow",
-            resilience=self._resilience,
-            context=self._context,
+            resilience=made.resilience,
+            context=made.context,
             alerts=Alerts(),
-            clock=self._clock,
+            clock=made.clock,
         )
 
     async def prompt(self, other: Store) -> str:
-        """The instructions that its turns would have now, started or not; see `prompt_now`."""
-        return await prompt_now(self._memory, self.name, self._instructions, own=self._connect, other=other)
+        """The instructions that its turns would have now, started or not; its own store is used, or else `other`."""
+        return await self._made.prompt(other)
 
     @property
     def notices(self) -> tuple[str, ...]:
         """What was asked for and is not available, one line each."""
-        return (*self._notices, *self._prompt.notices, *self._memory_notices, *self._model_notices)
+        return (*self._notices, *self._start_notices)
 
     @property
     def model_spec(self) -> str:
         """The lead model's string."""
-        return spec_of(self._models["lead"])
+        return spec_of(self._made.models["lead"])
 
     @property
     def store(self) -> Store:
         """The store of a started agent."""
-        if self._store is None:
-            raise self._not_started()
-        return self._store
+        return self._running().store
 
     @property
     def sessions(self) -> AgentSessions:
@@ -214,38 +207,15 @@ class Agent:
         if self._open is not None:
             return
         async with AsyncExitStack() as opened:
-            check_tools(self.tools)
-            candidates = await self._open_models(opened)
-            store = await self._connect(opened)
-            files, self._memory_notices = await open_memory(self._memory, self.name, store, opened)
-            self._prompt = await read_prompt(files, self._instructions) if files else Prompt(self._instructions)
-            skilled = instruct(self._prompt.text, self.skills)
-            room = await room_for(candidates, self._context, skilled, self.tools)
-            owner = enlist()
-            opened.callback(retire, owner)
-            setup = Setup(
-                agent=self.name,
-                instructions=skilled,
-                candidates=candidates,
-                tools={tool.name: tool for tool in self.tools},
-                limits=self._limits,
-                clock=self._clock,
-                guards=self.guards,
-                kept=Kept(self.name, store, files),
-                alerts=self._open_alerts(opened),
-                room=room,
-                reader=result_reader(store, room.shown),
-            )
-            sessions = Sessions(setup, store, owner)
-            opened.push_async_callback(sessions.close)
-            self._store, self._sessions, self._open = store, sessions, opened.pop_all()
+            self._started = await start(self._made, self.guards, opened)
+            self._start_notices, self._open = self._started.notices, opened.pop_all()
 
     async def aclose(self) -> None:
         """Stop. Turns that run are left unfinished, to be resumed by the next start."""
         opened, self._open = self._open, None
         if opened is not None:
             await opened.aclose()
-        self._store = self._sessions = None
+        self._started = None
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -273,7 +243,7 @@ class Agent:
             InfraError: the message could not be accepted, or the store failed during its turn; an accepted message
                 is kept and its turn goes on later.
         """
-        return await self._running().deliver(self._item(text, session_id, user_id, message_id))
+        return await self._running().sessions.deliver(self._item(text, session_id, user_id, message_id))
 
     async def stream(
         self, text: str, *, session_id: str | None = None, user_id: str = "local", message_id: str | None = None
@@ -284,7 +254,7 @@ class Agent:
         """
         events: asyncio.Queue[TurnEvent | None] = asyncio.Queue()
         item = self._item(text, session_id, user_id, message_id)
-        turn = asyncio.create_task(self._running().deliver(item, events.put_nowait))
+        turn = asyncio.create_task(self._running().sessions.deliver(item, events.put_nowait))
         turn.add_done_callback(lambda _: events.put_nowait(None))
         try:
             while (event := await events.get()) is not None:
@@ -306,7 +276,7 @@ class Agent:
             InvalidArguments: the text is empty, or is not Unicode text.
             InfraError: the message could not be accepted.
         """
-        return await self._running().keep(self._item(text, session_id, user_id, message_id, patient=True))
+        return await self._running().sessions.keep(self._item(text, session_id, user_id, message_id, patient=True))
 
     async def execute(self, task: Mapping[str, Any]) -> Reply:
         """Do one thing in a session of its own, or raise why it was not done; see `execute_with_recovery`.
@@ -329,16 +299,16 @@ class Agent:
             number += 1
             message_id = f"{read.message_id}.{number}"
         item = self._item(read.text, read.session_id, read.user_id, message_id, lead=read.escalated)
-        reply = await self._running().deliver(item)
-        return done(reply, wait=self._running().wait())
+        reply = await self._running().sessions.deliver(item)
+        return done(reply, wait=self._running().sessions.wait())
 
     async def cancel(self, session_id: str) -> bool:
         """End the turn that runs in a session as `cancelled`; whether there was one in this process."""
-        return await self._running().cancel(self._key(session_id))
+        return await self._running().sessions.cancel(self._key(session_id))
 
     async def resume(self, session_id: str) -> Reply | None:
         """Run what waits in a session or was left unfinished by a crash; the last reply, or None."""
-        return await self._running().resume(self._key(session_id))
+        return await self._running().sessions.resume(self._key(session_id))
 
     def _item(
         self,
@@ -365,36 +335,10 @@ class Agent:
         )
         return InboxItem(self._key(session_id or uuid7()), message_id, user_id, said)
 
-    def _open_alerts(self, opened: AsyncExitStack) -> Alerts | None:
-        """Those that were given, which belong to who gave them, or what the file describes."""
-        if self._alerts is not None or self._alerts_section == AlertsSection():
-            return self._alerts
-        alerts = self._alerts_section.open(secrets=known_keys(), clock=self._clock)
-        opened.push_async_callback(alerts.aclose)
-        return alerts
-
-    async def _open_models(self, opened: AsyncExitStack) -> Candidates:
-        needs, tells = self._limits.usd is not None, self._unpriced != "allow"
-        opener = ModelOpener(opened, self.guards, needs_price=needs, tells_price=tells)
-        candidates = await opener.open(self._models)
-        self._model_notices = opener.notices
-        return candidates
-
-    async def _connect(self, opened: AsyncExitStack) -> Store:
-        given = self._given_store
-        if given is not None and not isinstance(given, str):
-            return given
-        store = await connect(given or default_url(), clock=self._clock)
-        opened.push_async_callback(store.aclose)
-        return store
-
     def _key(self, session_id: str) -> SessionKey:
         return SessionKey(self.name, session_id)
 
-    def _running(self) -> Sessions:
-        if self._sessions is None:
-            raise self._not_started()
-        return self._sessions
-
-    def _not_started(self) -> ConfigError:
-        return ConfigError(f"agent {self.name} is not started", hint="use it inside `async with agent:`")
+    def _running(self) -> Started:
+        if self._started is None:
+            raise ConfigError(f"agent {self.name} is not started", hint="use it inside `async with agent:`")
+        return self._started

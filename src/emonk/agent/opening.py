@@ -1,0 +1,112 @@
+"""From what an agent is made of to one whose turns can run."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import Literal
+
+import msgspec
+
+from emonk.agent.memory import Memory, open_memory, prompt_now
+from emonk.agent.models import Given, ModelOpener, known_keys, room_for
+from emonk.agent.parts import check_tools, instruct
+from emonk.clock import Clock
+from emonk.memory.doors import Kept
+from emonk.memory.prompt import Prompt, read_prompt
+from emonk.observe.alerts import Alerts
+from emonk.observe.section import AlertsSection
+from emonk.resilience.guards import Guards
+from emonk.resilience.section import ResilienceSection
+from emonk.runtime.candidates import Role
+from emonk.runtime.compression.reader import result_reader
+from emonk.runtime.compression.section import ContextSection
+from emonk.runtime.limits import Limits
+from emonk.runtime.sessions import Sessions
+from emonk.runtime.setup import Setup
+from emonk.skills.protocol import Runnable
+from emonk.skills.skill import Skill
+from emonk.store.connect import connect, default_url
+from emonk.store.owners import enlist, retire
+from emonk.store.protocol import Store
+
+
+class Definition(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent is made of; see `Agent`. `alerts_section` is what its file says where no `alerts` were given."""
+
+    name: str
+    models: Mapping[Role, Given]
+    instructions: str
+    tools: Sequence[Runnable]
+    skills: Sequence[Skill]
+    memory: Memory
+    store: str | Store | None
+    limits: Limits
+    context: ContextSection
+    unpriced: Literal["notice", "allow"]
+    resilience: ResilienceSection | None
+    alerts: Alerts | None
+    clock: Clock
+    alerts_section: AlertsSection = AlertsSection()
+
+    async def connect(self, opened: AsyncExitStack) -> Store:
+        """Its store; one that was given open belongs to who gave it."""
+        if self.store is not None and not isinstance(self.store, str):
+            return self.store
+        store = await connect(self.store or default_url(), clock=self.clock)
+        opened.push_async_callback(store.aclose)
+        return store
+
+    async def prompt(self, other: Store) -> str:
+        """The instructions that its turns would have now, started or not; see `prompt_now`."""
+        return await prompt_now(self.memory, self.name, self.instructions, own=self.connect, other=other)
+
+    def open_alerts(self, opened: AsyncExitStack) -> Alerts | None:
+        """Those that were given, which belong to who gave them, or what the file describes."""
+        if self.alerts is not None or self.alerts_section == AlertsSection():
+            return self.alerts
+        alerts = self.alerts_section.open(secrets=known_keys(), clock=self.clock)
+        opened.push_async_callback(alerts.aclose)
+        return alerts
+
+
+class Started(msgspec.Struct, frozen=True):
+    """What a started agent has."""
+
+    store: Store
+    sessions: Sessions
+    notices: Sequence[str]
+
+
+async def start(made: Definition, guards: Guards, opened: AsyncExitStack) -> Started:
+    """Open what an agent needs for its turns; `opened` closes it.
+
+    Raises:
+        ConfigError: a missing key, a model without a known price, a store that cannot be used.
+        InfraError: the store cannot serve now.
+    """
+    check_tools(made.tools)
+    needs, tells = made.limits.usd is not None, made.unpriced != "allow"
+    opener = ModelOpener(opened, guards, needs_price=needs, tells_price=tells)
+    candidates = await opener.open(made.models)
+    store = await made.connect(opened)
+    files, memory_notices = await open_memory(made.memory, made.name, store, opened)
+    prompt = await read_prompt(files, made.instructions) if files else Prompt(made.instructions)
+    skilled = instruct(prompt.text, made.skills)
+    room = await room_for(candidates, made.context, skilled, made.tools)
+    owner = enlist()
+    opened.callback(retire, owner)
+    setup = Setup(
+        agent=made.name,
+        instructions=skilled,
+        candidates=candidates,
+        tools={tool.name: tool for tool in made.tools},
+        limits=made.limits,
+        clock=made.clock,
+        guards=guards,
+        kept=Kept(made.name, store, files),
+        alerts=made.open_alerts(opened),
+        room=room,
+        reader=result_reader(store, room.shown),
+    )
+    sessions = Sessions(setup, store, owner)
+    opened.push_async_callback(sessions.close)
+    return Started(store, sessions, (*prompt.notices, *memory_notices, *opener.notices))
