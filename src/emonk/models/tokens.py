@@ -5,6 +5,7 @@ recorded exchanges (`benchmarks/tokens.py` shows how well they do); where a prov
 only what came after it is counted this way.
 """
 
+import math
 import re
 import string
 from collections.abc import Iterable, Sequence
@@ -72,6 +73,9 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     page: float = 600.0
 
 
+MOST = 2.0
+"""Tokens that a character takes at the most, in every family."""
+
 UNKNOWN = Family()
 _GEMINI = Family(
     digit=1.0, punctuation=0.5, message=0.5, call=3.0, result=0.0, tool=4.0, tools=0.0, image=258.0, page=258.0
@@ -131,6 +135,15 @@ def tokens_of_message(message: Message, family: Family) -> int:
     """A message as a model is sent it."""
     parts: Sequence[object] = message.results if isinstance(message, ToolMessage) else message.parts
     return round(family.message + sum([_part(part, family) for part in parts]))
+
+
+def at_most(message: Message, family: Family) -> float:
+    """What `tokens_of_message` does not exceed, for a fraction of its cost; infinite where that takes counting."""
+    if isinstance(message, ToolMessage):
+        most = sum([family.result + MOST * (len(result.name) + len(result.content)) for result in message.results])
+    else:
+        most = sum([MOST * len(part.text) if isinstance(part, Text | Thinking) else math.inf for part in message.parts])
+    return most + family.message + 1
 
 
 def tokens_of_answer(message: AssistantMessage, usage: Usage, family: Family) -> int:

@@ -109,8 +109,9 @@ class TurnContext:
 
     async def fit(self) -> None:
         """Make the context shorter where it exceeds the budget."""
-        if self.tokens > self._room.budget:
-            await self._compress(self._room.budget)
+        budget = self._room.budget
+        if not self._size.surely_below(self.messages, budget) and self.tokens > budget:
+            await self._compress(budget)
 
     async def fit_after(self, overflow: ContextOverflow) -> bool:
         """Make it much shorter because a provider found it too long; False when that was tried enough, or cannot be."""

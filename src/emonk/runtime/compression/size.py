@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from emonk.messages import AssistantMessage, Message, Text, Thinking, ToolMessage, UserMessage
-from emonk.models.tokens import Family, keeps_thoughts, tokens_of_answer, tokens_of_message
+from emonk.models.tokens import Family, at_most, keeps_thoughts, tokens_of_answer, tokens_of_message
 from emonk.records import Usage
 
 _IMPLAUSIBLE = 12
@@ -14,7 +14,7 @@ _SCALES = (0.5, 2.0)
 
 
 class ContextSize:
-    """The size of a growing conversation. Each message is counted once.
+    """The size of a growing conversation. Each message is counted at most once, and only where that makes a difference.
 
     Attributes:
         scale: what estimates of the whole are multiplied by, learned from what was reported.
@@ -29,26 +29,39 @@ class ContextSize:
         self._least = 0.0
         self._thoughts = 0
         self._seen = 0
+        self._uncounted: list[tuple[Message, Usage | None]] = []
         self._usage = Usage()
         self.scale = scale
 
     def of(self, messages: Sequence[Message]) -> int:
         """The tokens of a request with these messages, which begin with those that were seen before."""
-        for message in messages[self._seen :]:
-            self._add(message, tokens_of_message(message, self._family) * self.scale)
+        self._see(messages)
+        for message, usage in self._uncounted:
+            if usage is not None and isinstance(message, AssistantMessage):
+                self._total += tokens_of_answer(message, usage, self._family)
+            else:
+                self._total += tokens_of_message(message, self._family) * self.scale
+        self._uncounted.clear()
         return round(self._total)
+
+    def surely_below(self, messages: Sequence[Message], limit: int) -> bool:
+        """Whether there are so few characters that nothing has to be counted."""
+        self._see(messages)
+        most = sum([self._at_most(message, usage) for message, usage in self._uncounted])
+        return self._total + most * max(1.0, self.scale) <= limit
 
     def reported(self, messages: Sequence[Message], usage: Usage) -> None:
         """A request with these messages took that much."""
-        self.of(messages)
+        self._see(messages)
         self._usage = usage
         if usage.input_tokens > self._least:
             self._total = float(usage.input_tokens)
+            self._uncounted.clear()
 
     def answered(self, answer: AssistantMessage) -> None:
         """The answer to what was reported last; it is the next message."""
         if answer.parts:
-            self._add(answer, tokens_of_answer(answer, self._usage, self._family))
+            self._add(answer, self._usage)
             if self._keeps_thoughts:
                 self._thoughts += self._usage.reasoning_tokens
                 self._total += self._usage.reasoning_tokens
@@ -82,11 +95,21 @@ class ContextSize:
         low, high = _SCALES
         self.scale = round(min(high, max(low, known / max(1, self.whole(messages)))), 4)
 
-    def _add(self, message: Message, tokens: float) -> None:
+    def _at_most(self, message: Message, usage: Usage | None) -> float:
+        said = 0 if usage is None else usage.output_tokens - usage.reasoning_tokens
+        # What an answer was reported to be is what it counts as, or else more than that.
+        return said + self._family.message + 1 if said > 0 else at_most(message, self._family)
+
+    def _see(self, messages: Sequence[Message]) -> None:
+        for message in messages[self._seen :]:
+            self._add(message, None)
+
+    def _add(self, message: Message, usage: Usage | None) -> None:
+        """One more message; one that answers a request that took `usage`."""
         if isinstance(message, UserMessage) and self._thoughts:
             self._total -= self._thoughts
             self._thoughts = 0
-        self._total += tokens
+        self._uncounted.append((message, usage))
         self._least += _least(message)
         self._seen += 1
 
