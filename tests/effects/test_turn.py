@@ -1,22 +1,25 @@
 """What a turn does about effects: once, durable before, and looked up where nobody knows."""
 
 import asyncio
+import threading
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import pytest
 
-from emonk import tool
+from emonk import Context, Effect, Happened, NotHappened, tool
+from emonk.clock import Clock
 from emonk.effects import unfinished
 from emonk.errors import AgentError, CircuitOpen, OutcomeUnknown, RateLimited, Unavailable
 from emonk.events import ToolReturned
 from emonk.records import EffectState, Lease, SessionKey
 from emonk.store.protocol import Append, Operation
 from emonk.store.record_protocol import Put
+from emonk.testing.clock import ManualClock
 from emonk.testing.memory_store import MemoryDatabase, MemoryStore
 from emonk.testing.model import call
 from emonk.testing.virtual_loop import SimClock, run
-from tests.effects.outside import HOOKS, Hook, Outside, disagreements, poster, posting_agent, results, rows
+from tests.effects.outside import HOOKS, Act, Hook, Outside, disagreements, poster, posting_agent, results, rows
 
 SESSION = SessionKey("poster", "s")
 
@@ -28,7 +31,7 @@ def post(text: str = "hello", **arguments: Any) -> Any:
 class Scene:
     """A database and an outside, on virtual time."""
 
-    def __init__(self, clock: SimClock) -> None:
+    def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.database = MemoryDatabase(clock)
         self.store = self.database.open()
@@ -337,3 +340,63 @@ def test_results_that_no_row_could_hold_are_cut_there_and_nowhere_else() -> None
         assert row.state is EffectState.DONE
 
     on_scene(main)
+
+
+@pytest.mark.parametrize(("hook", "state"), [("looks", EffectState.DONE), ("none", EffectState.UNKNOWN)])
+def test_what_said_by_which_id_it_is_known_acted_whatever_it_raises_then(hook: Hook, state: EffectState) -> None:
+    async def main(scene: Scene) -> None:
+        @tool(risk="low", effect=True)
+        async def post(ctx: Context, text: str) -> str:
+            """Post something."""
+            ctx.acted_as(await scene.outside.post(ctx.effect_key, text))
+            raise AgentError("there is no such label")
+
+        if hook == "looks":
+
+            @post.reconcile
+            async def find(effect: Effect, _ctx: Context) -> Happened | NotHappened:
+                found = scene.outside.find(effect.key)
+                return NotHappened() if found is None else Happened(f"posted {found}")
+
+        await scene.say([call("post", text="hello"), call("post", text="hello"), "posted"], tools=[post])
+        assert await scene.states() == [state]
+        assert len(scene.outside.log) == 1
+
+    on_scene(main)
+
+
+def test_nobody_looks_while_a_thread_that_nothing_can_stop_is_still_at_it() -> None:
+    may_go_on, ended = threading.Event(), threading.Event()
+
+    async def main() -> None:
+        clock, loop, begun = ManualClock(), asyncio.get_running_loop(), asyncio.Event()
+        scene = Scene(clock)
+
+        @tool(risk="low", effect=True, timeout=5)
+        def post(ctx: Context, text: str) -> str:
+            """Post something."""
+            loop.call_soon_threadsafe(begun.set)
+            may_go_on.wait(30)
+            scene.outside.log.append(Act(ctx.effect_key, text))
+            ended.set()
+            return "posted"
+
+        @post.reconcile
+        async def find(effect: Effect, _ctx: Context) -> Happened | NotHappened:
+            found = scene.outside.find(effect.key)
+            return NotHappened() if found is None else Happened(f"posted {found}")
+
+        again = call("post", text="hello")
+        turn = asyncio.create_task(scene.say([again, again, "who knows"], tools=[post]))
+        try:
+            await begun.wait()
+            await clock.advance(5)
+            _, seen = await turn
+        finally:
+            may_go_on.set()
+        assert await asyncio.to_thread(ended.wait, 30)
+        assert [result.error for result in seen] == ["outcome_unknown", "outcome_unknown"]
+        assert await scene.states() == [EffectState.UNKNOWN]
+        assert len(scene.outside.log) == 1
+
+    asyncio.run(main())

@@ -15,6 +15,7 @@ from emonk.records import Effect, EffectState, Record, SessionKey
 from emonk.resilience.deadline import within
 from emonk.skills.effect import Finding, Happened, NotHappened, ToolEffect
 from emonk.skills.protocol import Context, Runnable
+from emonk.skills.threads import THREADS
 from emonk.store.record_protocol import RecordStore
 
 RECONCILE_SECONDS: Final = 20.0
@@ -29,9 +30,10 @@ _log = logging.getLogger("emonk.effects")
 async def ask(tool: ToolEffect, effect: Effect, context: Context) -> Finding:
     """What the tool's reconcile function found; None when it has none, fails, or takes too long.
 
-    It has a guard of its own: the one of the tool may have just opened. Only cancellation gets out.
+    It is not asked while a thread of this process, which nothing can stop, is still at the effect: what is not there
+    yet may come. It has a guard of its own: the one of the tool may have just opened. Only cancellation gets out.
     """
-    if not tool.reconciles:
+    if not tool.reconciles or THREADS.runs(effect.key):
         return None
     guard = context.guards.of("skills", f"{effect.tool}.reconcile")
     call = guard.call(tool.reconcile, effect, context, deadline=context.deadline, background=False)

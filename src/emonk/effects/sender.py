@@ -183,7 +183,8 @@ class EffectSender:
         text = sending.error_text(error)
         code = getattr(error, "code", "tool_failed")
         code = code if isinstance(code, str) else "tool_failed"
-        if plan.call.id not in self._entered or did_not_act(error):
+        # What has told its id is there, whatever goes wrong after it.
+        if plan.call.id not in self._entered or (did_not_act(error) and not plan.remote_id):
             self._moved(effect, EffectState.REJECTED, content=text, error=code)
             raise error
         _log.warning("effect %s of tool %s was cut off", effect.key, effect.tool, exc_info=error)

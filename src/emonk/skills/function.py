@@ -101,7 +101,9 @@ class Tool(Generic[P, R]):
         if self._signature.context:
             values[self._signature.context] = context
         limit = self._limit(context)
-        return phrase(await within(limit, self._call(values), clock=context.clock, what=f"tool {self.name}"))
+        return phrase(
+            await within(limit, self._call(values, context.effect_key), clock=context.clock, what=f"tool {self.name}")
+        )
 
     def reconcile(self, find: F) -> F:
         """Register, as a decorator, the function that finds out whether an effect of this tool happened.
@@ -148,11 +150,11 @@ class Tool(Generic[P, R]):
             return self.timeout
         return max(0.0, min(self.timeout, context.deadline - context.clock.monotonic()))
 
-    async def _call(self, values: dict[str, Any]) -> Any:
+    async def _call(self, values: dict[str, Any], effect_key: str) -> Any:
         function: Callable[..., Any] = self.function
         if inspect.iscoroutinefunction(function):
             return await contained(function(**values))
-        result = await THREADS.run(partial(function, **values))
+        result = await THREADS.run(partial(function, **values), name=effect_key)
         return await contained(result) if inspect.isawaitable(result) else result
 
     @cached_property

@@ -29,25 +29,33 @@ class Threads:
         # A child has none of the threads, and perhaps a lock that none of its own will open.
         os.register_at_fork(after_in_child=self._forget)
 
-    async def run(self, function: Callable[[], R]) -> R:
+    async def run(self, function: Callable[[], R], *, name: str = "") -> R:
         """What the function returns or raises; whatever it raises is an ordinary exception here.
 
-        A function whose caller is cancelled runs to its end and keeps its thread until then; one that has not begun
-        never does.
+        A function whose caller is cancelled runs to its end and keeps its thread until then, which `runs` tells of its
+        name; one that has not begun never does.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[R] = loop.create_future()
         context = copy_context()
 
         def work() -> None:
-            if future.cancelled():
-                return
-            settle = _outcome(context, function)
+            self._names.append(name)  # before the look at the caller, who looks at the name once it is cancelled
+            try:
+                if future.cancelled():
+                    return
+                settle = _outcome(context, function)
+            finally:
+                self._names.remove(name)
             with contextlib.suppress(RuntimeError):  # the loop has ended, and with it whoever waited
                 loop.call_soon_threadsafe(settle, future)
 
         self._begin(work)
         return await future
+
+    def runs(self, name: str) -> bool:
+        """Whether a function of that name has begun and not ended, whoever still waits for it."""
+        return name in self._names
 
     def _begin(self, work: Callable[[], None]) -> None:
         with self._changed:
@@ -72,6 +80,7 @@ class Threads:
     def _forget(self) -> None:
         self._changed = threading.Condition()
         self._jobs: deque[Callable[[], None]] = deque()
+        self._names: list[str] = []
         self._waiting = 0
         self._started = 0
 
