@@ -333,7 +333,9 @@ def test_results_that_no_row_could_hold_are_cut_there_and_nowhere_else() -> None
         return "\ud800" + "\0" * 150_000
 
     async def main(scene: Scene) -> None:
-        _, (first, again) = await scene.say([call("post", text="x"), call("post", text="x"), "well"], tools=[post])
+        await scene.say([call("post", text="x"), call("post", text="x"), "well"], tools=[post])
+        events = [logged.event for logged in await scene.store.read(SESSION)]
+        first, again = (event.result for event in events if isinstance(event, ToolReturned))
         assert len(first.content) > 150_000
         assert "characters left out" in again.content
         (row,) = await rows(scene.store)
