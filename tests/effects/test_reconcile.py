@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from emonk import NotHappened
+from emonk import Context, Effect, Happened, NotHappened, tool
 from emonk.agent.reconcile import reconcile
 from emonk.effects import unfinished
 from emonk.records import EffectState, SessionKey
@@ -87,5 +87,32 @@ def test_whoever_settled_it_meanwhile_is_believed() -> None:
             assert callable(overtaken)
             assert await reconcile(agent, "s", clock=clock) == []
             assert [record.state for record in await store.records("effects")] == ["done"]
+
+    run(main)
+
+
+def test_who_looks_later_reaches_what_the_tool_reached() -> None:
+    async def main(clock: SimClock) -> None:
+        seen: list[bytes] = []
+
+        @tool(risk="low", effect=True)
+        async def post(ctx: Context, text: str) -> str:
+            """Post something."""
+            await ctx.records("posts").put(ctx.effect_key, text.encode(), expected_version=0)
+            raise ConnectionResetError("gone")
+
+        @post.reconcile
+        async def find(effect: Effect, ctx: Context) -> Happened | None:
+            record = await ctx.records("posts").get(effect.key)
+            seen.append(record.data if record else b"")
+            return Happened("posted") if len(seen) > 1 else None
+
+        agent, _ = posting_agent(
+            [call("post", text="hello"), "who knows"], MemoryDatabase(clock).open(), [post], clock=clock
+        )
+        async with agent:
+            await agent.process_message("go", session_id="s")
+            assert [effect.state for effect in await reconcile(agent, "s", clock=clock)] == [EffectState.DONE]
+        assert seen == [b"hello", b"hello"]
 
     run(main)

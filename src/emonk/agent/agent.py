@@ -22,6 +22,7 @@ from emonk.errors import ConfigError, InvalidArguments, InvalidConfig
 from emonk.events import InboxItem, UserSaid
 from emonk.ids import trace_id as new_trace_id
 from emonk.ids import uuid7
+from emonk.memory.doors import Doors
 from emonk.messages import Text
 from emonk.observe.alerts import Alerts
 from emonk.observe.trace import get_trace_id
@@ -191,6 +192,10 @@ class Agent:
     def store(self) -> Store:
         """The store of a started agent."""
         return self._running().store
+
+    def doors(self, user_id: str) -> Doors:
+        """What the tools of a started agent reach in a user's calls: memories, records and files."""
+        return self._running().kept.doors(user_id)
 
     @property
     def sessions(self) -> AgentSessions:

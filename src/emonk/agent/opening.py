@@ -72,6 +72,7 @@ class Started(msgspec.Struct, frozen=True):
     """What a started agent has."""
 
     store: Store
+    kept: Kept
     sessions: Sessions
     notices: Sequence[str]
 
@@ -92,6 +93,7 @@ async def start(made: Definition, guards: Guards, opened: AsyncExitStack) -> Sta
     prompt = await read_prompt(files, made.instructions) if files else Prompt(made.instructions)
     skilled = instruct(prompt.text, made.skills)
     room = await room_for(candidates, made.context, skilled, made.tools)
+    kept = Kept(made.name, store, files)
     owner = enlist()
     opened.callback(retire, owner)
     setup = Setup(
@@ -102,11 +104,11 @@ async def start(made: Definition, guards: Guards, opened: AsyncExitStack) -> Sta
         limits=made.limits,
         clock=made.clock,
         guards=guards,
-        kept=Kept(made.name, store, files),
+        kept=kept,
         alerts=made.open_alerts(opened),
         room=room,
         reader=result_reader(store, room.shown),
     )
     sessions = Sessions(setup, store, owner)
     opened.push_async_callback(sessions.close)
-    return Started(store, sessions, (*prompt.notices, *memory_notices, *opener.notices))
+    return Started(store, kept, sessions, (*prompt.notices, *memory_notices, *opener.notices))

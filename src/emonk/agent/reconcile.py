@@ -28,6 +28,7 @@ async def reconcile(agent: Agent, session_id: str, *, clock: Clock = SYSTEM_CLOC
             progress=lambda _: None,
             guards=agent.guards,
             effect_key=effect.key,
+            doors=agent.doors(effect.user_id),
         )
 
     tools = {tool.name: tool for tool in agent.tools}
