@@ -262,6 +262,11 @@ HEADER = (
         ([HEADER.replace('"version":1', '"version":"x"')], "file:1: is of the version"),
         ([HEADER.replace("emonk.session", "other")], "file:1: is of the format 'other'"),
         ([HEADER.replace('["u"]', "7")], "file:1: describes no session"),
+        (
+            [HEADER.replace('"last_active":5', f'"last_active":{10**30}')],
+            "file:1: describes no session: its last_active",
+        ),
+        ([HEADER.replace('"created_at":1', '"created_at":-1')], "file:1: describes no session: its created_at is -1"),
     ],
 )
 def test_a_line_that_is_wrong_is_named_and_nothing_is_kept(

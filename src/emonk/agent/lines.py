@@ -22,6 +22,9 @@ PAGE = 500
 """Events that are read at a time."""
 
 _PLACE = frozenset({"revision", "at"})
+_NUMBERS = 1 << 63
+"""What a database keeps."""
+
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -132,9 +135,14 @@ def _session(fields: dict[str, Any]) -> Session:
     if version > VERSION:
         raise InvalidConfig(f"was written by a newer emonk (version {version}, this one knows {VERSION})")
     try:
-        return msgspec.convert(fields.get("session"), Session)
+        session = msgspec.convert(fields.get("session"), Session)
     except msgspec.ValidationError as error:
         raise InvalidConfig(f"describes no session: {error}") from error
+    for name in ("created_at", "last_active", "token_count"):
+        number: int = getattr(session, name)
+        if not 0 <= number < _NUMBERS:
+            raise InvalidConfig(f"describes no session: its {name} is {number!r:.80}")
+    return session
 
 
 def _logged(line: str | bytes, fields: dict[str, Any], expected: int) -> Logged:
@@ -143,7 +151,7 @@ def _logged(line: str | bytes, fields: dict[str, Any], expected: int) -> Logged:
         raise InvalidConfig("is no event", hint="an event has revision, at and kind")
     if revision != expected:
         raise InvalidConfig(f"has revision {revision} where {expected} follows")
-    if not 0 <= at < 1 << 63:
+    if not 0 <= at < _NUMBERS:
         raise InvalidConfig(f"has the time {at}", hint="UTC microseconds since 1970")
     if not isinstance(fields.get("kind"), str):
         raise InvalidConfig("is no event", hint="an event has revision, at and kind")

@@ -12,6 +12,7 @@ from emonk.errors import InvalidArguments, InvalidConfig, SessionNotFound, Unava
 from emonk.events import Logged, Summarised, UserSaid
 from emonk.ids import uuid7
 from emonk.records import Session, SessionKey
+from emonk.store.grant import short_title
 from emonk.store.protocol import Store
 
 EFFECTS_OPEN = "effects_open"
@@ -192,7 +193,7 @@ class AgentSessions:
             last_active=known.last_active if known else times[-1],
             revision=len(events),
             message_count=len(said),
-            title=known.title if known else "",
+            title=short_title(known.title) if known else "",
             token_count=known.token_count if known else 0,
             context_compressed=any(isinstance(logged.event, Summarised) for logged in events),
             metadata=known.metadata if known else {},

@@ -36,7 +36,7 @@ async def insert(
     """A session that nobody holds, with its log; see `Store.create` and `Store.restore`."""
     found = await database.find(documents, whole.session.key)
     if found is not None:
-        if again and found.state.committed == attempt:
+        if again and found.state.generation == attempt:  # which stays, where others have written since
             return info(found.state)
         raise exists(whole.session.key)
     state = _begun(whole, attempt, database.now(documents))
