@@ -9,6 +9,8 @@ from emonk.messages import Text
 from emonk.records import SessionKey
 from emonk.store.connect import connect
 from emonk.testing.clock import ManualClock
+from emonk.testing.memory_store import MemoryDatabase, MemoryStore
+from emonk.testing.virtual_loop import SimClock, run
 from emonk.turns import SWEPT_AT_ONCE, Pump
 from tests.agent.weather import weather_agent
 from tests.runtime.stores import failing_store
@@ -83,6 +85,27 @@ def test_idle_sessions_are_removed_some_at_a_time_while_the_others_stay(tmp_path
         await store.aclose()
 
     asyncio.run(main())
+
+
+def test_a_removal_that_takes_long_keeps_no_turn_waiting() -> None:
+    class Slow(MemoryStore):
+        async def delete(self, session: SessionKey, *, idle_since: int | None = None) -> bool:
+            await asyncio.Event().wait()
+            return False
+
+    async def main(clock: SimClock) -> None:
+        store = Slow(MemoryDatabase(clock))
+        agent, _ = weather_agent(["one"], store, expire_after="1d", clock=clock)
+        async with agent:
+            await agent.sessions.create(session_id="old")
+            await asyncio.sleep(2 * DAY)
+            async with Pump([agent], clock=clock):
+                await asyncio.sleep(2)
+                await store.accept(left_over("a"))
+                await asyncio.sleep(2)
+                assert await store.reply(SessionKey("weather", "a"), "m") is not None
+
+    run(main)
 
 
 def test_without_a_policy_nothing_expires(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ SWEEP_SECONDS = 600.0
 """From the end of one search for expired sessions to the next."""
 
 SWEPT_AT_ONCE = 20
-"""Sessions that are looked at each time, so that due turns do not wait for a search."""
+"""Sessions that are looked at each time, so that a search leaves the store to others, too."""
 
 _log = logging.getLogger("emonk.turns")
 
@@ -68,14 +68,16 @@ class Pump:
         self._running: dict[SessionKey, asyncio.Task[None]] = {}
         self._resting: dict[SessionKey, _Rest] = {}
         self._sweeps = {agent.name: _Sweep(agent, clock) for agent in agents if agent.expire_after is not None}
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._pump())
+        self._tasks = [asyncio.create_task(self._pump())]
+        if self._sweeps:
+            self._tasks.append(asyncio.create_task(self._tidy()))
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        tasks = [*self._running.values(), *([self._task] if self._task else [])]
+        tasks = [*self._running.values(), *self._tasks]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -106,6 +108,11 @@ class Pump:
                 await self._begin()
             except Exception:  # noqa: BLE001 - logged; a store that is away for a while must not end the pump
                 _log.exception("due turns could not be looked up")
+            await self._clock.sleep(self._poll_seconds)
+
+    async def _tidy(self) -> None:
+        """Apart from the turns: it can take a while to remove long sessions, and no turn waits for that."""
+        while True:
             await self.expire()
             await self._clock.sleep(self._poll_seconds)
 
