@@ -9,13 +9,14 @@ from emonk.cli.terminal import one_line, say
 from emonk.cli.trouble import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
     from emonk.records import Effect
     from emonk.store.protocol import Store
 
 KEY_SHOWN = 12
 CALL_WIDTH = 70
+_OPEN = ("prepared", "sending", "unknown")
 
 app = typer.Typer(
     help="List what agents did outside, and settle what nobody knows.", add_completion=False, rich_markup_mode=None
@@ -34,13 +35,10 @@ def list_effects(
     place = place_of(agent)
 
     async def query(store: "Store") -> "list[Effect]":
-        found = [effect async for effect in _all(store)]
         return [
             one
-            for one in found
-            if (every or one.state in {"prepared", "sending", "unknown"})
-            and place.agent in {None, one.session.agent}
-            and session in {None, one.session.session_id}
+            async for one in _listed(store, (None,) if every else _OPEN)
+            if place.agent in {None, one.session.agent} and session in {None, one.session.session_id}
         ]
 
     found = sorted(ask(place, query) or [], key=lambda one: one.created_at)
@@ -80,14 +78,16 @@ def settle_effect(
     say(_row(settled))
 
 
-async def _all(store: "Store") -> "AsyncGenerator[Effect]":
+async def _listed(store: "Store", states: "Sequence[str | None]") -> "AsyncGenerator[Effect]":
+    """Effects in one of the states; None is any. Those at their end may be very many, and are not read for others."""
     from emonk.effects.unfinished import NAMESPACE, effect_of  # noqa: PLC0415
 
-    after = ""
-    while page := await store.records(NAMESPACE, after=after):
-        for record in page:
-            yield effect_of(record)
-        after = page[-1].key
+    for state in states:
+        after = ""
+        while page := await store.records(NAMESPACE, state=state, after=after):
+            for record in page:
+                yield effect_of(record)
+            after = page[-1].key
 
 
 async def _whole(store: "Store", start: str) -> str:
