@@ -2,14 +2,24 @@
 
 import asyncio
 from pathlib import Path
+from typing import Literal
 
+import msgspec
 import pytest
 
 from emonk import tool
-from emonk.errors import InvalidConfig, Unavailable
+from emonk.errors import InvalidConfig, StaleSession, Unavailable
 from emonk.events import ToolReturned
 from emonk.messages import ToolMessage
+from emonk.records import UsageRow
+from emonk.runtime.journal import Journal
+from emonk.store.owners import enlist
+from emonk.store.protocol import LEASE_SECONDS
+from emonk.store.usage_protocol import UsageFilter
+from emonk.testing.memory_store import MemoryDatabase
 from emonk.testing.model import call
+from emonk.testing.store_conformance.rig import SESSION, accept_and_claim, message
+from emonk.testing.virtual_loop import SimClock, run
 from tests.agent.weather import Gate, count_visit, kinds, log_of, weather_agent
 from tests.runtime.stores import failing_store, until
 
@@ -111,3 +121,37 @@ def test_a_second_cancellation_changes_nothing(tmp_path: Path) -> None:
             assert (await queued).text == "next"
 
     asyncio.run(main())
+
+
+def usage_row(row_id: str, state: Literal["started", "completed"]) -> UsageRow:
+    return UsageRow(
+        row_id=row_id,
+        agent=SESSION.agent,
+        session_id=SESSION.session_id,
+        user_id="ada",
+        trace_id="t",
+        purpose="summary",
+        provider="gemini",
+        model="g",
+        state=state,
+        started_at=1,
+    )
+
+
+def test_what_a_call_took_is_billed_also_by_who_has_lost_the_session() -> None:
+    async def main(clock: SimClock) -> None:
+        store = MemoryDatabase(clock).open()
+        claimed = await accept_and_claim(store, message("m"), enlist())
+        journal, row = Journal(store, claimed.lease, claimed.revision), usage_row("1", "started")
+        journal.bill(row)
+        await journal.flush()
+        await clock.sleep(LEASE_SECONDS + 1)
+        assert await store.claim(SESSION, enlist()) is not None
+        journal.bill(msgspec.structs.replace(row, state="completed"))
+        with pytest.raises(StaleSession):
+            await journal.flush()
+        journal.bill(usage_row("2", "completed"))
+        await clock.sleep(1)
+        assert [one.state for one in await store.usage_rows(UsageFilter())] == ["completed", "completed"]
+
+    run(main)

@@ -5,6 +5,7 @@ must not go on before they are durable waits for `flush`. `finish` and `release`
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Sequence
 
 from emonk.errors import Unavailable
@@ -15,6 +16,8 @@ from emonk.store.protocol import Append, Bill, Finish, Operation, Release, Store
 from emonk.store.record_protocol import Put
 
 GATHER_SECONDS = 0.005
+
+_log = logging.getLogger("emonk.runtime")
 
 
 class _Write(asyncio.Future[None]):
@@ -137,7 +140,6 @@ class Journal:
             self._failed = None
             self._noted.clear()
             self._puts.clear()
-            self._rows.clear()
         await self._begin(Release())
         self.check()
 
@@ -172,7 +174,9 @@ class Journal:
         return self._write
 
     def _hand_over(self, after: tuple[Finish | Release, ...], write: _Write) -> None:
+        rows, self._rows = tuple(self._rows), []
         if self._failed is not None:
+            self._bill_apart(rows)
             write.set_result(None)
             return
         events, self._noted = tuple(self._noted), []
@@ -180,18 +184,20 @@ class Journal:
         if self._puts:
             operations = (*self._puts, *operations)
             self._puts = []
-        if self._rows:
-            operations = (Bill(tuple(self._rows)), *operations)
-            self._rows = []
+        if rows:
+            operations = (Bill(rows), *operations)
 
         def written(committed: "asyncio.Future[int]") -> None:
             self._written(committed, after)
+            if self._failed is not None:
+                self._bill_apart(rows)
             write.set_result(None)
 
         try:
             committed = self._store.commit(operations, fence=self.lease, expected_revision=self.revision)
         except Exception as error:  # noqa: BLE001 - kept for `check`; a write without an end would hang the session
             self._failed = error
+            self._bill_apart(rows)
             write.set_result(None)
         else:
             committed.add_done_callback(written)
@@ -204,3 +210,17 @@ class Journal:
         if self._failed is None:
             self.revision = committed.result()
             self.reply = next((one.reply for one in after if isinstance(one, Finish)), self.reply)
+
+    def _bill_apart(self, rows: Sequence[UsageRow]) -> None:
+        """What a call took is owed also where its turn cannot be written any more, as after another took it over."""
+        if not rows:
+            return
+        try:
+            self._store.bill(rows).add_done_callback(_told)
+        except Exception as error:  # noqa: BLE001 - logged; the turn has failed already
+            _log.warning("%d usage rows could not be written: %s", len(rows), error)
+
+
+def _told(billed: "asyncio.Future[None]") -> None:
+    if not billed.cancelled() and (error := billed.exception()) is not None:
+        _log.warning("usage rows could not be written: %s", error)
