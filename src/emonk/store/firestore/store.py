@@ -2,15 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
-from emonk.errors import InvalidConfig, Unavailable
 from emonk.events import InboxItem, Logged
 from emonk.ids import uuid7
 from emonk.records import Lease, Owner, Reply, Session, SessionKey
 from emonk.store.change import change, decoded, encoded
+from emonk.store.claiming import Release, claimed, unless_cancelled
 from emonk.store.firestore import inbox, listing, log, sessions
-from emonk.store.firestore.database import Work
 from emonk.store.firestore.documents import Documents
 from emonk.store.firestore.inbox import Asking
 from emonk.store.firestore.keeping import FirestoreMemories, FirestoreRecords, FirestoreUsage
@@ -20,8 +19,6 @@ from emonk.store.grant import Granted, short_title
 from emonk.store.limits import check_texts, encoded_metadata
 from emonk.store.protocol import Accepted, Claimed, Operation
 from emonk.store.whole import Whole, new, restored
-
-T = TypeVar("T")
 
 
 class FirestoreStore(FirestoreRecords, FirestoreUsage, FirestoreMemories):
@@ -37,8 +34,9 @@ class FirestoreStore(FirestoreRecords, FirestoreUsage, FirestoreMemories):
             granted[:] = [grant.lease] if grant else []
             return accepted, grant
 
-        accepted, grant = await self._claiming(item.session, work, granted)
-        return accepted if grant is None else Accepted(accepted.state, claimed=self._claimed(grant))
+        release = self._release(item.session)
+        accepted, grant = await unless_cancelled(self._write(item.session, work), granted, release)
+        return accepted if grant is None else Accepted(accepted.state, claimed=claimed(grant, release))
 
     async def claim(self, session: SessionKey, owner: Owner) -> Claimed | None:
         asking = Asking(owner, uuid7())
@@ -49,8 +47,9 @@ class FirestoreStore(FirestoreRecords, FirestoreUsage, FirestoreMemories):
             granted[:] = [grant.lease] if grant else []
             return grant
 
-        grant = await self._claiming(session, work, granted)
-        return None if grant is None else self._claimed(grant)
+        release = self._release(session)
+        grant = await unless_cancelled(self._write(session, work), granted, release)
+        return None if grant is None else claimed(grant, release)
 
     def commit(self, operations: Sequence[Operation], *, fence: Lease, expected_revision: int) -> asyncio.Future[int]:
         writing = Writing(change(operations, expected_revision), fence, expected_revision, uuid7())
@@ -130,37 +129,20 @@ class FirestoreStore(FirestoreRecords, FirestoreUsage, FirestoreMemories):
 
         return self._write(whole.session.key, work)
 
-    async def _claiming(self, session: SessionKey, work: Work[T], granted: list[Lease]) -> T:
-        """A caller that was cancelled meanwhile cannot use its lease, so it is given back at once."""
-        answer = self._write(session, work)
-        try:
-            return await answer
-        except asyncio.CancelledError:
-            self._give_back(session, granted)
-            raise
+    def _release(self, session: SessionKey) -> Release:
+        """In the order of the session's jobs."""
 
-    def _claimed(self, grant: Granted) -> Claimed:
-        """Who cannot read the log cannot use the lease either."""
-        try:
-            return grant.claimed()
-        except InvalidConfig:
-            self._give_back(grant.lease.session, [grant.lease])
-            raise
+        def release(granted: list[Lease]) -> asyncio.Future[None]:
+            async def work(documents: Documents, _again: bool) -> None:
+                for lease in granted:
+                    await log.release(self._database, documents, lease)
 
-    def _give_back(self, session: SessionKey, granted: list[Lease]) -> None:
-        """Runs after the claiming job, since those of a session run in order; only then is it known what it granted."""
+            return self._write(session, work)
 
-        async def work(documents: Documents, _again: bool) -> None:
-            for lease in granted:
-                await log.release(self._database, documents, lease)
-
-        try:
-            self._write(session, work).add_done_callback(_ignore_error)
-        except Unavailable:  # closed meanwhile: the lease expires by itself
-            return
+        return release
 
 
 def _ignore_error(answer: asyncio.Future[None]) -> None:
-    """Nobody waits for it: a lease that could not be given back expires, and what was not tidied up waits."""
+    """Nobody waits for it: what was not tidied up waits for the next time."""
     if not answer.cancelled():
         answer.exception()

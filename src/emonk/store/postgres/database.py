@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from emonk.clock import SYSTEM_CLOCK, Clock, timestamp
 from emonk.errors import EmonkError, InvalidConfig, Unavailable
 from emonk.records import SessionKey
+from emonk.store.lanes import Lanes
 from emonk.store.postgres.address import Address
 from emonk.store.postgres.connection import Connection, Connections, Opening, open_connection
 from emonk.store.postgres.errors import explain, is_crowded, is_lost, was_undone
@@ -36,10 +37,8 @@ class PostgresDatabase:
         self.clock = clock
         self._address = address
         self._patience = patience
-        self._loop = asyncio.get_running_loop()
         self._connections = Connections(opening or (lambda: open_connection(address)))
-        self._tails: dict[SessionKey, asyncio.Task[Any]] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._lanes = Lanes()
         self._migrating = asyncio.Lock()
         self._current = False
         self._closed = False
@@ -50,15 +49,11 @@ class PostgresDatabase:
 
     def write(self, session: SessionKey, work: Work[T]) -> asyncio.Future[T]:
         """Run a job of a session after all that were handed over for it before; it goes on if nobody waits."""
-        before = self._tails.get(session)
-        answer, task = self._start(self._in_turn(before, work))
-        self._tails[session] = task
-        task.add_done_callback(lambda _: self._tails.get(session) is task and self._tails.pop(session))
-        return answer
+        return self._lanes.after(session, lambda: self._carry_out(work, self._patience))
 
     def do(self, work: Work[T]) -> asyncio.Future[T]:
         """Run a job of no session, in no order with others; it goes on if nobody waits."""
-        return self._start(self._carry_out(work, self._patience))[0]
+        return self._lanes.beside(lambda: self._carry_out(work, self._patience))
 
     def read(self, work: Callable[[Connection], Awaitable[T]]) -> asyncio.Future[T]:
         """Run a job that only reads; it sees every write that was answered before."""
@@ -66,7 +61,7 @@ class PostgresDatabase:
         async def reading(connection: Connection, _again: bool) -> T:
             return await work(connection)
 
-        return self._start(self._carry_out(reading, self._patience))[0]
+        return self._lanes.beside(lambda: self._carry_out(reading, self._patience))
 
     async def ready(self) -> None:
         """Connect, and bring the schema up to date.
@@ -82,7 +77,7 @@ class PostgresDatabase:
 
         async with self._migrating:
             if not self._current:
-                await self._start(self._carry_out(migrating, 0))[0]
+                await self._lanes.beside(lambda: self._carry_out(migrating, 0))
                 self._current = True
 
     async def check(self) -> None:
@@ -95,7 +90,7 @@ class PostgresDatabase:
         async def checking(connection: Connection, _again: bool) -> None:
             await _refuse_to_only_read(connection, self._address)
 
-        await self._start(self._carry_out(checking, 0))[0]
+        await self._lanes.beside(lambda: self._carry_out(checking, 0))
 
     def abandon(self) -> None:
         """Refuse whatever comes, in a child of `fork`: the connections are its parent's."""
@@ -106,17 +101,8 @@ class PostgresDatabase:
         if self._closed:
             return
         self._closed = True
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._lanes.empty()
         await self._connections.aclose()
-
-    def _start(self, work: Awaitable[T]) -> tuple[asyncio.Future[T], asyncio.Task[None]]:
-        """The answer is not the task, so that who cancels the one leaves the other alone."""
-        answer: asyncio.Future[T] = self._loop.create_future()
-        task = self._loop.create_task(_settle(answer, work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return answer, task
 
     def open(self) -> None:
         """See that it may be used here.
@@ -127,13 +113,8 @@ class PostgresDatabase:
         """
         if self._closed:
             raise Unavailable("The store is closed", code="store_closed")
-        if asyncio.get_running_loop() is not self._loop:
+        if asyncio.get_running_loop() is not self._lanes.loop:
             raise InvalidConfig(f"{self._address.place} was opened in another event loop", hint="connect in each loop")
-
-    async def _in_turn(self, before: asyncio.Task[Any] | None, work: Work[T]) -> T:
-        if before is not None:
-            await asyncio.wait((before,))
-        return await self._carry_out(work, self._patience)
 
     async def _carry_out(self, work: Work[T], patience: float) -> T:
         """Until it is known to be done or not to be, or `patience` seconds after the first failure.
@@ -155,8 +136,8 @@ class PostgresDatabase:
                 again = again or (sent and is_lost(error))
                 undone += was_undone(error)
                 hopeless = not is_lost(error) and not (was_undone(error) and undone < _UNDONE_LIMIT)
-                until = until or self._loop.time() + (self._patience if is_crowded(error) else patience)
-                if hopeless or self._loop.time() >= until:
+                until = until or self._lanes.loop.time() + (self._patience if is_crowded(error) else patience)
+                if hopeless or self._lanes.loop.time() >= until:
                     raise self._explained(error, again=again) from error
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
@@ -179,20 +160,6 @@ class PostgresDatabase:
             text = f"{reason.message}; what was under way may or may not have been kept"
             return Unavailable(text, hint=reason.hint, code="outcome_not_known")
         return reason
-
-
-async def _settle(answer: asyncio.Future[T], work: Awaitable[T]) -> None:
-    try:
-        result = await work
-    except asyncio.CancelledError:
-        answer.cancel()
-        raise
-    except Exception as error:  # noqa: BLE001 - belongs to whoever waits
-        if not answer.done():
-            answer.set_exception(error)
-    else:
-        if not answer.done():
-            answer.set_result(result)
 
 
 async def _refuse_to_only_read(connection: Connection, address: Address) -> None:
