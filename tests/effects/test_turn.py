@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Coroutine, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -402,3 +402,56 @@ def test_nobody_looks_while_a_thread_that_nothing_can_stop_is_still_at_it() -> N
         assert len(scene.outside.log) == 1
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "found", [Happened(cast("str", 17)), Happened("there", cast("str", 17)), Happened(cast("str", None))]
+)
+def test_a_hook_that_returns_nonsense_leaves_the_effect_unknown_not_sending(found: Happened) -> None:
+    async def main(scene: Scene) -> None:
+        broken = poster(scene.outside, "none")
+
+        @broken.reconcile
+        async def find(effect: Effect, ctx: Context) -> Happened:
+            return found
+
+        scene.outside.after.append(ConnectionResetError("gone"))
+        _, (result,) = await scene.say([post(), "who knows"], tools=[broken])
+        assert result.error == "outcome_unknown"
+        assert await scene.states() == [EffectState.UNKNOWN]
+
+    on_scene(main)
+
+
+def test_the_code_of_an_error_can_be_anything() -> None:
+    async def main(scene: Scene) -> None:
+        scene.outside.before.append(AgentError("no", code="\ud800" * 2_000))
+        await scene.say([post(), "no"])
+        assert await scene.states() == [EffectState.REJECTED]
+
+    on_scene(main)
+
+
+@pytest.mark.parametrize("account", [None, 17, "\ud800", object()], ids=["none", "int", "half", "object"])
+def test_an_account_that_is_no_text_is_told_to_the_model_and_nothing_is_sent(account: Any) -> None:
+    async def main(scene: Scene) -> None:
+        def account_of(_arguments: Any) -> Any:
+            return account
+
+        sender = poster(scene.outside, effect=account_of)
+        reply, (result,) = await scene.say([post(), "no"], tools=[sender])
+        assert (reply.status, result.error) == ("done", "tool_failed")
+        assert await scene.states() == []
+
+    on_scene(main)
+
+
+def test_what_no_row_can_hold_is_not_sent_and_does_not_stop_the_session() -> None:
+    async def main(scene: Scene) -> None:
+        reply, (result,) = await scene.say([post(), "no"], message="m" * 900_000)
+        assert (reply.status, result.error) == ("done", "invalid_arguments")
+        assert await scene.states() == []
+        reply, (*_, result) = await scene.say([post("\x00" * 60_000), "yes"], message="m" * 10_000)
+        assert (reply.status, result.error) == ("done", None)
+
+    on_scene(main)

@@ -6,14 +6,18 @@ import msgspec
 
 from emonk.effects.key import effect_key
 from emonk.effects.unfinished import NAMESPACE, effect_of
+from emonk.errors import InvalidArguments
 from emonk.records import Effect, Record, SessionKey
 from emonk.skills.effect import Identity
-from emonk.store.record_protocol import Put
+from emonk.store.record_protocol import RECORD_BYTES, Put
 
 CONTENT_LIMIT = 40_000
 """Characters of a result or message that a row keeps; the log keeps more."""
 
 REMOTE_ID_LIMIT = 1_000
+
+ROW_BYTES = RECORD_BYTES - 300_000
+"""Of a row without a result, which may come to six bytes for each of its characters."""
 
 _encoder = msgspec.json.Encoder()
 
@@ -83,6 +87,17 @@ class EffectLedger:
         """Take a row for one that is there, though it was never written; its next state is its first write."""
         self._rows[effect.key] = effect, 0
 
+    def checked(self, effect: Effect) -> Effect:
+        """A new row.
+
+        Raises:
+            InvalidArguments: with the names of session, user and message it is too long to be kept.
+        """
+        size = len(_encoder.encode(effect))
+        if size > ROW_BYTES:
+            raise InvalidArguments(f"a call of {effect.tool} cannot be kept: it has {size} bytes, at most {ROW_BYTES}")
+        return effect
+
     def new(self, key: str, tool: str, identity: Identity, at: int) -> Effect:
         """A row that is not written yet; `at` is UTC microseconds."""
         occasion = self._occasion
@@ -111,7 +126,10 @@ class EffectLedger:
 def shortened(effect: Effect) -> Effect:
     """With a result that a row can hold."""
     return msgspec.structs.replace(
-        effect, content=_kept(effect.content, CONTENT_LIMIT), remote_id=_kept(effect.remote_id, REMOTE_ID_LIMIT)
+        effect,
+        content=_kept(effect.content, CONTENT_LIMIT),
+        error=_kept(effect.error, REMOTE_ID_LIMIT),
+        remote_id=_kept(effect.remote_id, REMOTE_ID_LIMIT),
     )
 
 

@@ -105,10 +105,11 @@ class EffectSender:
     def _planned(self, call: ToolCall, tool: Runnable, effect: ToolEffect) -> _Plan:
         try:
             identity = effect.identity(call.arguments)
+            key = self._ledger.key(tool.name, identity)
+            new = self._ledger.checked(self._ledger.new(key, tool.name, identity, self._now()))
         except Exception as error:  # noqa: BLE001 - told to the model when the call's turn comes; the others go on
             return _Plan(call, effect, self._ledger.new("", tool.name, Identity("", {}), 0), error=error)
-        key = self._ledger.key(tool.name, identity)
-        return _Plan(call, effect, self._ledger.new(key, tool.name, identity, self._now()))
+        return _Plan(call, effect, new)
 
     def _open(self, plan: _Plan) -> None:
         found = self._ledger.known(plan.key)

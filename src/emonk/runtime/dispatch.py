@@ -141,7 +141,7 @@ class Dispatcher:
         self._emit(ToolStarted(call))
         began = self._setup.clock.monotonic()
         said = await self._result(call)
-        result = ToolResult(call.id, call.name, _storable(said.content), said.error)
+        result = ToolResult(call.id, call.name, _storable(said.content), said.error and _storable(said.error))
         seconds = self._setup.clock.monotonic() - began
         returned = ToolReturned(result=result, seconds=round(seconds, 6), correctable=said.correctable)
         ended(returned)

@@ -86,6 +86,8 @@ class ToolEffect:
 
         Raises:
             InvalidArguments: they do not fit, or are longer than `ARGUMENTS_LIMIT`.
+            TypeError: the function that gives the account gave something else.
+            Exception: as that function raises it.
         """
         parameters = self._parameters()
         values = _plain(msgspec.to_builtins(parameters.validate(arguments), enc_hook=str, order="deterministic"))
@@ -94,7 +96,13 @@ class ToolEffect:
             raise InvalidArguments(
                 f"the arguments of {self._tool} are too long", hint=f"at most {ARGUMENTS_LIMIT} bytes of JSON"
             )
-        return Identity(self._account if isinstance(self._account, str) else self._account(whole), whole)
+        return Identity(self._account_of(whole), whole)
+
+    def _account_of(self, arguments: dict[str, Any]) -> str:
+        account = self._account if isinstance(self._account, str) else self._account(arguments)
+        if not isinstance(account, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"the account of {self._tool} is {type(account).__name__}, not a text")
+        return account
 
     async def reconcile(self, effect: Effect, context: "Context") -> Finding:
         """Ask the tool's function; None when it has none. One that is no async function runs in a thread.
@@ -112,9 +120,13 @@ class ToolEffect:
             found = await THREADS.run(partial(find, effect, context))
             if inspect.isawaitable(found):
                 found = await contained(cast("Awaitable[object]", found))
-        if found is None or isinstance(found, Happened | NotHappened):
-            return found
-        raise TypeError(f"the reconcile function of {self._tool} returned {type(found).__name__}")
+        match found:
+            case None | NotHappened(reason=str()) | Happened(content=str(), remote_id=str()):
+                return found
+            case _:
+                raise TypeError(
+                    f"the reconcile function of {self._tool} returned {type(found).__name__}, or in it no text"
+                )
 
 
 def _plain(value: Any) -> Any:
