@@ -266,6 +266,9 @@ HEADER = (
             [HEADER.replace('"last_active":5', f'"last_active":{10**30}')],
             "file:1: describes no session: its last_active",
         ),
+        ([HEADER.replace('"session_id":"s"', '"session_id":""')], "file:1: describes no session"),
+        ([SAID.replace('"at":5', '"at":9223372036854775807')], "file:1: has the time"),
+        ([HEADER.replace('"last_active":5', '"last_active":9223372036854775807')], "file:1: describes no session"),
         ([HEADER.replace('"created_at":1', '"created_at":-1')], "file:1: describes no session: its created_at is -1"),
     ],
 )

@@ -47,6 +47,22 @@ def test_an_import_makes_the_store_that_is_not_there_yet(agent: Path, tmp_path: 
     assert "greet Ada" in emonk("sessions", "list", **anew).stdout
 
 
+@pytest.mark.parametrize(("field", "hint"), [("session_id", "--as NEW_ID"), ("agent", "--agent")])
+def test_a_name_that_no_command_takes_is_not_imported_or_shown(
+    agent: Path, tmp_path: Path, field: str, hint: str
+) -> None:
+    file = tmp_path / "s1.jsonl"
+    emonk("sessions", "export", "s1", "-o", file)
+    head, *events = file.read_text().splitlines()
+    described = json.loads(head)
+    described["session"][field] = "x\x1b]0;owned\x07"
+    file.write_text("\n".join([json.dumps(described), *events]))
+    told = refused("sessions", "import", file)
+    assert hint in told
+    assert "\x1b" not in told
+    assert emonk("sessions", "import", file, "--as", "s2", "--agent", "other").stdout == "s2\n"
+
+
 def test_what_cannot_be_imported_is_one_line_with_its_number(agent: Path, tmp_path: Path) -> None:
     file = tmp_path / "s1.jsonl"
     emonk("sessions", "export", "s1", "-o", file)

@@ -25,6 +25,9 @@ _PLACE = frozenset({"revision", "at"})
 _NUMBERS = 1 << 63
 """What a database keeps."""
 
+LATEST = 253_370_764_800_000_000
+"""Of times, in UTC microseconds: the year 9999, which calendars can still tell in every time zone."""
+
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -57,15 +60,15 @@ def header(session: Session) -> bytes:
     return encode({"format": FORMAT, "version": VERSION, "session": session_json(session)})
 
 
-def agent_named(line: str | bytes) -> str | None:
-    """Whose session the first line says that it is; None where it says nothing."""
+def names(line: str | bytes) -> tuple[str | None, str | None]:
+    """The agent and the session of which the first line says that it describes them; None where it says nothing."""
     with suppress(InvalidConfig):
         match _object(line):
-            case {"session": {"agent": str(name)}}:
-                return name
+            case {"session": {"agent": str(agent), "session_id": str(session_id)}}:
+                return agent, session_id
             case _:
                 pass
-    return None
+    return None, None
 
 
 class Read(msgspec.Struct, frozen=True):
@@ -138,9 +141,11 @@ def _session(fields: dict[str, Any]) -> Session:
         session = msgspec.convert(fields.get("session"), Session)
     except msgspec.ValidationError as error:
         raise InvalidConfig(f"describes no session: {error}") from error
-    for name in ("created_at", "last_active", "token_count"):
+    if not session.session_id:
+        raise InvalidConfig("describes no session: its session_id is empty")
+    for name, most in (("created_at", LATEST), ("last_active", LATEST), ("token_count", _NUMBERS)):
         number: int = getattr(session, name)
-        if not 0 <= number < _NUMBERS:
+        if not 0 <= number < most:
             raise InvalidConfig(f"describes no session: its {name} is {number!r:.80}")
     return session
 
@@ -151,8 +156,8 @@ def _logged(line: str | bytes, fields: dict[str, Any], expected: int) -> Logged:
         raise InvalidConfig("is no event", hint="an event has revision, at and kind")
     if revision != expected:
         raise InvalidConfig(f"has revision {revision} where {expected} follows")
-    if not 0 <= at < _NUMBERS:
-        raise InvalidConfig(f"has the time {at}", hint="UTC microseconds since 1970")
+    if not 0 <= at < LATEST:
+        raise InvalidConfig(f"has the time {at!r:.80}", hint="UTC microseconds since 1970")
     if not isinstance(fields.get("kind"), str):
         raise InvalidConfig("is no event", hint="an event has revision, at and kind")
     try:

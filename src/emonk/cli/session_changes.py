@@ -28,7 +28,7 @@ def import_session(
     ] = None,
 ) -> None:
     """Bring back an exported session, whole or not at all. Without --agent it goes to the agent that it belonged to."""
-    from emonk.agent.lines import agent_named  # noqa: PLC0415  help is shown without it
+    from emonk.agent.lines import names  # noqa: PLC0415  help is shown without it
     from emonk.agent.sessions import AgentSessions  # noqa: PLC0415 - as above
     from emonk.errors import Conflict  # noqa: PLC0415 - as above
 
@@ -38,9 +38,12 @@ def import_session(
     with _opened(file) as source:
         lines = source.readlines()
     place = place_of(agent)
-    owner = place.agent or agent_named(lines[0] if lines else b"")
-    if owner is None:
+    agent_named, session_named = names(lines[0] if lines else b"")
+    owner = place.agent or agent_named
+    if not (owner and owner.isprintable()):
         raise UsageError(f"{name} does not say whose session it is", "add --agent")
+    if session_id is None and not (session_named or "x").isprintable():
+        raise UsageError(f"{name} gives the session no usable name", "add --as NEW_ID")
 
     async def query(store: "Store") -> "Session":
         sessions = AgentSessions(owner, lambda: store)
