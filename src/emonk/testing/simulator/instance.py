@@ -61,21 +61,25 @@ class SimulatedAgent(Agent):
         jitter = Random(f"{scene.schedule.seed} jitter")  # noqa: S311 - it is to be repeatable
         self.tools = tuple(tools)
         self.guards = Guards(section, clock=clock, random=jitter.random)
-        self._models = {role: model(spec_of(one), role) for role, one in self._models.items()}
-        self._given_store = store
-        self._alerts = Alerts(clock=clock)
-        self._clock = clock
-        self._limits = replace(self._limits, seconds=self.turn_seconds)
+        self._made = replace(
+            self._made,
+            models={role: model(spec_of(one), role) for role, one in self._made.models.items()},
+            tools=self.tools,
+            store=store,
+            alerts=Alerts(clock=clock),
+            clock=clock,
+            limits=replace(self._made.limits, seconds=self.turn_seconds),
+        )
 
     @property
     def specs(self) -> list[str]:
         """Its models, as a configuration names them."""
-        return list(dict.fromkeys(spec_of(one) for one in self._models.values()))
+        return list(dict.fromkeys(spec_of(one) for one in self._made.models.values()))
 
     @property
     def turn_seconds(self) -> float:
         """What a turn may take."""
-        return min(LONGEST_TURN, self._limits.seconds)
+        return min(LONGEST_TURN, self._made.limits.seconds)
 
 
 class Instance:
