@@ -41,6 +41,38 @@ def test_no_symbolic_link_is_followed(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("trap", ["hard link", "symbolic link", "pipe", "left over"])
+def test_what_lies_where_a_new_file_is_prepared_is_not_written_into(tmp_path: Path, trap: str) -> None:
+    async def main() -> None:
+        root, outside, prepared = tmp_path / "root", tmp_path / "outside", tmp_path / "root" / ".emonk-new"
+        root.mkdir()
+        outside.write_text("secret")
+        match trap:
+            case "hard link":
+                os.link(outside, prepared)
+            case "symbolic link":
+                prepared.symlink_to(outside)
+            case "pipe":
+                os.mkfifo(prepared)
+            case _:
+                prepared.write_text("half of")
+        await LocalFiles(root).write("a", b"x", expected_generation=None)
+        assert (root / "a").read_bytes() == b"x"
+        assert outside.read_text() == "secret"
+        assert not prepared.exists()
+
+    asyncio.run(main())
+
+
+def test_a_pipe_in_place_of_the_lock_makes_nobody_wait(tmp_path: Path) -> None:
+    async def main() -> None:
+        os.mkfifo(tmp_path / ".emonk-lock")
+        with pytest.raises(Unavailable):
+            await LocalFiles(tmp_path).write("a", b"x", expected_generation=None)
+
+    asyncio.run(main())
+
+
 def test_the_directory_itself_may_be_a_link(tmp_path: Path) -> None:
     async def main() -> None:
         (tmp_path / "real").mkdir()

@@ -22,7 +22,7 @@ _LOCK = ".emonk-lock"
 _NEW = ".emonk-new"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe must not make a reader wait
-_WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _MISPLACED = (errno.ELOOP, errno.ENOTDIR, errno.EMLINK)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -190,7 +190,9 @@ def _named(modified: int, data: bytes) -> str:
 
 def _replace(folder: int, name: str, data: bytes) -> int:
     """Under the lock there is one new file at a time; when it was modified, in nanoseconds."""
-    opened = os.open(_NEW, _WRITE, 0o666, dir_fd=folder)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(_NEW, dir_fd=folder)  # what a crash left, or a link or pipe that must not be written into
+    opened = os.open(_NEW, _WRITE | os.O_EXCL, 0o666, dir_fd=folder)
     with os.fdopen(opened, "wb") as file:
         file.write(data)
         file.flush()
