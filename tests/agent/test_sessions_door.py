@@ -18,6 +18,9 @@ from emonk.records import ApprovalState, EffectState, SessionKey
 from emonk.store.owners import enlist
 from emonk.store.protocol import TITLE_LENGTH, Release
 from emonk.store.record_protocol import Put
+from emonk.testing.memory_store import MemoryDatabase
+from emonk.testing.virtual_loop import SimClock
+from emonk.testing.virtual_loop import run as run_virtually
 from tests.agent.weather import weather_agent
 
 DAY = 86400 * MICROSECONDS
@@ -298,6 +301,28 @@ async def left_over(agent: Agent, session_id: str) -> None:
     """A session that waits for its turn."""
     said = UserSaid(message_id="m", user_id="u", trace_id="t", parts=(Text("hello?"),))
     await agent.store.accept(InboxItem(SessionKey(agent.name, session_id), "m", "u", said))
+
+
+@pytest.mark.parametrize("anew", [False, True], ids=["gone", "begun anew"])
+def test_who_waits_in_a_session_that_is_deleted_is_told_or_answered_in_the_new_one(anew: bool) -> None:
+    async def main(clock: SimClock) -> None:
+        store, key = MemoryDatabase(clock).open(), SessionKey("weather", "s")
+        async with weather_agent(["hello"], store, clock=clock)[0] as agent:
+            said = UserSaid(message_id="m", user_id="u", trace_id="t", parts=(Text("?"),))
+            held = (await store.accept(InboxItem(key, "m", "u", said), owner=enlist())).claimed
+            assert held is not None
+            waits = asyncio.create_task(agent.process_message("well?", session_id="s"))
+            await asyncio.sleep(1)
+            await store.commit((Release(),), fence=held.lease, expected_revision=held.revision)
+            assert await store.delete(key)
+            if anew:
+                await agent.sessions.create(session_id="s")
+                assert (await asyncio.wait_for(waits, 60)).text == "hello"
+            else:
+                with pytest.raises(SessionNotFound, match="was deleted before"):
+                    await asyncio.wait_for(waits, 60)
+
+    run_virtually(main)
 
 
 def test_only_what_is_idle_and_finished_is_pruned(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from emonk.errors import EmonkError, StaleSession, Unavailable
-from emonk.events import UserSaid
+from emonk.errors import EmonkError, SessionNotFound, StaleSession, Unavailable
+from emonk.events import InboxItem, UserSaid
 from emonk.records import Owner, Reply, SessionKey
 from emonk.runtime.asking import Postponed
 from emonk.runtime.compression.cut import whole_turn
@@ -30,9 +30,12 @@ _log = logging.getLogger("emonk.runtime")
 
 
 class Caller:
-    """Somebody who waits for the reply to a message, and may watch the turn."""
+    """Somebody who waits for the reply to a message, and may watch the turn; `item` is of who brought the message."""
 
-    def __init__(self, session_id: str, message_id: str, watch: Emit | None = None) -> None:
+    def __init__(
+        self, session_id: str, message_id: str, watch: Emit | None = None, *, item: InboxItem | None = None
+    ) -> None:
+        self.item = item
         self.session_id = session_id
         self.message_id = message_id
         self.watch = watch
@@ -81,6 +84,7 @@ class SessionQueue:
         self._impatient = False
         self._ended = False
         self._patience = POLL_SECONDS
+        self._begun: int | None = None
         self.failure: EmonkError | None = None
 
     @property
@@ -240,9 +244,30 @@ class SessionQueue:
             reply = await self._store.reply(self._session, message_id)
             if reply is not None:
                 self._resolve(message_id, reply)
+        if self._callers and not self._given and self._patience >= LONGEST_POLL_SECONDS:
+            await self._see_that_all_wait()
         if self._callers and not self._given:
             await self._nap()
         return bool(self._callers or self._given)
+
+    async def _see_that_all_wait(self) -> None:
+        """A session that was deleted took the messages along. They go into one that has begun anew.
+
+        Raises:
+            SessionNotFound: there is none any more.
+            Unavailable: too many messages wait in the new one.
+        """
+        session = await self._store.session(self._session)
+        if session is None:
+            raise SessionNotFound(
+                f"session {self._session.session_id!r:.80} was deleted before the message's turn came"
+            )
+        if session.created_at == self._begun:
+            return
+        self._begun = session.created_at
+        for item in [caller.item for waiting in self._callers.values() for caller in waiting if caller.item]:
+            if (await self._store.accept(item)).state == "full":
+                raise Unavailable("too many messages of this session wait already", code="inbox_full")
 
     async def _nap(self) -> None:
         """Until a turn is handed over, or for a while: the longer it lasts, the more seldom the store is asked."""

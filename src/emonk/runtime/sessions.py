@@ -31,7 +31,7 @@ class Sessions:
         """
         self._check_open()
         queue = self._queue(item.session)
-        caller = Caller(item.session.session_id, item.message_id, watch)
+        caller = Caller(item.session.session_id, item.message_id, watch, item=item)
         queue.join(caller)
         try:
             accepted = await self._store.accept(item, owner=self._owner)
