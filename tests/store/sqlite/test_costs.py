@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from emonk.store.sqlite import inbox, records
+from emonk.store.sqlite import inbox, listing, records
 from emonk.store.sqlite.file import open_writer
-from emonk.store.sqlite.records import Wanted
+from emonk.store.sqlite.listing import Wanted
 
 
 @pytest.fixture
@@ -68,10 +68,32 @@ def test_records_of_a_prefix_are_found_without_a_look_at_those_before_it(
         )
 
     def listed() -> list[str]:
-        return [one.key for one in records.listed(connection, Wanted("n", "p/", None, None, after, 100))]
+        return [one.key for one in records.listed(connection, records.Wanted("n", "p/", None, None, after, 100))]
 
     add("p", 10)
     few = instructions(connection, listed)
     add("b", 1000)
     assert listed() == [f"p/{number}" for number in range(10) if f"p/{number}" > after]
     assert instructions(connection, listed) <= few + 10
+
+
+def test_a_page_of_a_user_with_very_many_sessions_looks_at_no_more_of_them_than_of_one_with_many(
+    connection: sqlite3.Connection,
+) -> None:
+    def add(first: int, count: int) -> None:
+        numbers = [(number,) for number in range(first, first + count)]
+        connection.executemany(
+            """INSERT INTO sessions (number, agent, session_id, created_at, last_active, participants)
+                VALUES (?1, 'a', 's' || ?1, 1, ?1, '["u"]')""",
+            numbers,
+        )
+        connection.executemany("INSERT INTO participants VALUES ('u', ?)", numbers)
+
+    def page() -> list[str]:
+        return [one.session_id for one in listing.sessions(connection, Wanted("a", "u", None), 3, None)]
+
+    add(1, 1500)
+    many = instructions(connection, page)
+    add(2000, 1500)
+    assert page() == ["s3499", "s3498", "s3497"]
+    assert instructions(connection, page) <= many + 10

@@ -20,6 +20,11 @@ _FILTERED = f"""{_COLUMNS} WHERE last_active < ifnull(?1, 9223372036854775807) A
 _ORDERED = "ORDER BY last_active DESC, number DESC"
 _PAGE = f"{_FILTERED} {_ORDERED}"
 _PAGE_OF_USER = f"{_FILTERED} AND number IN (SELECT session FROM participants WHERE user_id = ?4) {_ORDERED}"  # noqa: S608 - joins constants
+_PAGE_OF_BUSY_USER = f"""{_FILTERED} AND EXISTS (
+    SELECT 1 FROM participants WHERE user_id = ?4 AND session = number) {_ORDERED}"""  # noqa: S608 - joins constants
+_MANY = 1000
+"""Sessions of a user: rather than to sort more than these, all sessions are looked at, the last active first."""
+_IS_BUSY = "SELECT count(*) = ?2 FROM (SELECT 1 FROM participants WHERE user_id = ?1 LIMIT ?2)"
 
 _Row = tuple[str, str, int, int, int, int, str, str, int, int, bytes | None]
 
@@ -43,7 +48,9 @@ def sessions(connection: sqlite3.Connection, wanted: Wanted, limit: int, before:
     values = (before, wanted.agent, wanted.session_id)
     if wanted.user_id is None:
         return _page(connection.execute(_PAGE, values), limit)
-    return _page(connection.execute(_PAGE_OF_USER, (*values, wanted.user_id)), limit)
+    (is_busy,) = connection.execute(_IS_BUSY, (wanted.user_id, _MANY)).fetchone()
+    query = _PAGE_OF_BUSY_USER if is_busy else _PAGE_OF_USER
+    return _page(connection.execute(query, (*values, wanted.user_id)), limit)
 
 
 def participants(connection: sqlite3.Connection, number: int) -> tuple[str, ...]:
