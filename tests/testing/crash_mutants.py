@@ -11,7 +11,7 @@ CRASH_MUTANTS: dict[str, tuple[str | set[str], Plant]] = {
         rewritten(turn.Turn, "_settle", " and self._repeatable(call)", ""),
     ),
     "the answer is not durable before its calls run": (
-        {"no call acts twice", "every message gets its reply"},
+        {"no call acts twice", "no effect happens twice", "every message gets its reply"},
         rewritten(
             turn.Turn,
             "_step",
@@ -38,7 +38,7 @@ CRASH_MUTANTS: dict[str, tuple[str | set[str], Plant]] = {
     ),
     "the outside is not asked": (
         "what can be looked up is known",
-        rewritten(sender, "ask", "if not tool.reconciles:", "if True:"),
+        rewritten(sender, "ask", "if not tool.reconciles or THREADS.runs(effect.key):", "if True:"),
     ),
     "a claim takes the message out of the inbox": (
         {"every message gets its reply", "the log is well formed", "nothing hangs", "a living holder keeps its lease"},
