@@ -56,6 +56,11 @@ def test_every_invariant_holds() -> None:
     assert {"done", "failed", "limit", "cancelled"} <= set(report.replies)
 
 
+def test_who_asks_again_at_once_does_not_keep_a_killed_instance_from_coming_back() -> None:
+    outcome = try_seed(travel_agent(), 48)
+    assert outcome.broken is None
+
+
 @pytest.mark.parametrize(("invariant", "plant"), PLANTED.items(), ids=list(PLANTED))
 def test_a_planted_bug_is_found_and_found_again(invariant: str, plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)

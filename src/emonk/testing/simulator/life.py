@@ -60,6 +60,7 @@ class Life(Process):
             Killed: it was killed before it answered.
         """
         if self.dead:
+            await asyncio.sleep(0)  # who asks again at once must not keep the loop from learning that it is gone
             raise Killed("nobody listens")
         task = self.begin(_coroutine(work))
         try:
