@@ -60,3 +60,18 @@ def test_a_file_that_is_gone_or_another_is_told(tmp_path: Path) -> None:
             path.touch()
 
     with_store(path, use)
+
+
+def test_nothing_is_acknowledged_that_goes_into_a_file_that_was_removed(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+
+    async def use(store: SqliteStore) -> None:
+        await store.accept(message("before"))
+        path.unlink()
+        for text in ("one", "two"):
+            with pytest.raises(Unavailable, match="removed") as caught:
+                await store.accept(message(text))
+            assert caught.value.code == "store_removed"
+        assert not path.exists()
+
+    with_store(path, use)

@@ -22,7 +22,11 @@ class SqliteFile:
         self._identity: tuple[int, int] | None = None
         self._write_failed = False
         self._writer = TransactionThread(
-            lambda: self._open_writer(busy_seconds), self._explain_write, begin="BEGIN IMMEDIATE", name="emonk-writer"
+            lambda: self._open_writer(busy_seconds),
+            self._explain_write,
+            begin="BEGIN IMMEDIATE",
+            name="emonk-writer",
+            lost=self._removed,
         )
         self._reader = TransactionThread(
             lambda: open_reader(path, busy_seconds=busy_seconds), self._explain, begin="BEGIN", name="emonk-reader"
@@ -47,7 +51,8 @@ class SqliteFile:
             Unavailable: it was removed or replaced, or cannot be written at the moment.
             InvalidConfig: it can no longer be used.
         """
-        self._still_there()
+        if (removed := self._removed()) is not None:
+            raise removed
         if self._write_failed:
             self._write_failed = False
             await self.write(write_something)
@@ -63,18 +68,21 @@ class SqliteFile:
         await self._writer.aclose()
 
     def _open_writer(self, busy_seconds: float) -> sqlite3.Connection:
+        if self._identity is not None and (removed := self._removed()) is not None:
+            raise removed  # else a new file would be made in its place
         connection = open_writer(self.path, busy_seconds=busy_seconds)
         self._identity = self._identity or identity(self.path)
         return connection
 
-    def _still_there(self) -> None:
+    def _removed(self) -> EmonkError | None:
         """SQLite goes on with a file that was removed, and all of it is lost at the end."""
-        if identity(self.path) != self._identity:
-            raise Unavailable(
-                f"{self.path} was removed or replaced while it was in use",
-                hint="what is written now is lost: restart emonk",
-                code="store_removed",
-            )
+        if identity(self.path) == self._identity:
+            return None
+        return Unavailable(
+            f"{self.path} was removed or replaced while it was in use",
+            hint="what is written now is lost: restart emonk",
+            code="store_removed",
+        )
 
     def _explain(self, error: sqlite3.Error) -> EmonkError:
         return explain(error, self.path)

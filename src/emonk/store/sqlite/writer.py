@@ -47,7 +47,8 @@ class TransactionThread:
 
     A job is a function of the connection. It may run twice: when one of its group fails after it has written, the
     whole group is rolled back and each is run again in a transaction of its own. A job is answered when its
-    transaction is durable, and runs to its end whether or not somebody still waits for it.
+    transaction is durable, and runs to its end whether or not somebody still waits for it. `lost` says after each group
+    whether what it did is lost all the same.
     """
 
     def __init__(
@@ -57,11 +58,13 @@ class TransactionThread:
         *,
         begin: str,
         name: str,
+        lost: Callable[[], EmonkError | None] = lambda: None,
     ) -> None:
         self._open_connection = open_connection
         self._explain = explain
         self._begin = begin
         self._name = name
+        self._lost = lost
         self._jobs: SimpleQueue[_Job | _Stop] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -117,6 +120,8 @@ class TransactionThread:
         try:
             connection = connection or self._open_connection()
             outcomes = self._together(connection, jobs)
+            if (lost := self._lost()) is not None:
+                outcomes = [outcome._replace(value=None, error=outcome.error or lost) for outcome in outcomes]
         except Exception as error:  # noqa: BLE001 - belongs to those who wait; the thread must go on
             _answer(self._refused(jobs, error))
             if connection is not None:
