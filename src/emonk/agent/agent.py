@@ -15,6 +15,7 @@ from emonk.agent.memory import Memory, memory_skills
 from emonk.agent.models import Given, by_role, spec_of
 from emonk.agent.opening import Definition, Started, start
 from emonk.agent.parts import cannot_run, check_text, collect, instruct
+from emonk.agent.reconcile import reconcile
 from emonk.agent.sessions import AgentSessions
 from emonk.agent.task import done, read_task
 from emonk.clock import SYSTEM_CLOCK, Clock
@@ -26,7 +27,7 @@ from emonk.memory.doors import Doors
 from emonk.messages import Text
 from emonk.observe.alerts import Alerts
 from emonk.observe.trace import get_trace_id
-from emonk.records import Reply, SessionKey
+from emonk.records import Effect, Reply, SessionKey
 from emonk.resilience.guards import Guards
 from emonk.resilience.section import ResilienceSection
 from emonk.runtime.compression.section import ContextSection
@@ -314,6 +315,16 @@ class Agent:
     async def resume(self, session_id: str) -> Reply | None:
         """Run what waits in a session or was left unfinished by a crash; the last reply, or None."""
         return await self._running().sessions.resume(self._key(session_id))
+
+    async def reconcile(self, session_id: str) -> list[Effect]:
+        """Ask the tools once for every `unknown` effect of a session; the effects that are settled now.
+
+        The conversation is not told. What is `sending` is left to its turn.
+
+        Raises:
+            InfraError, ConfigError: the store cannot be read or written, or the agent is not started.
+        """
+        return await reconcile(self, session_id, clock=self._made.clock)
 
     def _item(
         self,

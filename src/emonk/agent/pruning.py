@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import msgspec
 
+from emonk.effects.unfinished import NAMESPACE
 from emonk.errors import Unavailable
 from emonk.records import ApprovalState, EffectState, Session, SessionKey
 from emonk.store.protocol import Store
@@ -55,7 +56,7 @@ async def prune(
 async def tool_of_effect(store: Store, session: SessionKey, states: Iterable[EffectState]) -> str | None:
     """The tool of an effect of the session in one of the states; None when it has none."""
     for state in states:
-        for record in await store.records("effects", session=session, state=state, limit=1):
+        for record in await store.records(NAMESPACE, session=session, state=state, limit=1):
             return _tool(record.data)
     return None
 

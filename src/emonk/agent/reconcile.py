@@ -1,20 +1,18 @@
 """Looks again for what became of the effects of a session that nobody knew about when its turns ended."""
 
-from emonk.agent.agent import Agent
+from typing import TYPE_CHECKING
+
 from emonk.clock import SYSTEM_CLOCK, Clock
 from emonk.effects.reconcile import reconcile_unknown
 from emonk.records import Effect, SessionKey
 from emonk.skills.protocol import Context
 
+if TYPE_CHECKING:
+    from emonk.agent.agent import Agent
 
-async def reconcile(agent: Agent, session_id: str, *, clock: Clock = SYSTEM_CLOCK) -> list[Effect]:
-    """Ask the tools of a started agent once for every `unknown` effect of a session; those that are settled now.
 
-    The conversation is not told. What is `sending` is left to its turn.
-
-    Raises:
-        InfraError, ConfigError: the store cannot be read or written, or the agent is not started.
-    """
+async def reconcile(agent: "Agent", session_id: str, *, clock: Clock = SYSTEM_CLOCK) -> list[Effect]:
+    """See `Agent.reconcile`."""
 
     def context(effect: Effect) -> Context:
         return Context(
