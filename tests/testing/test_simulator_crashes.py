@@ -104,6 +104,15 @@ def test_an_instance_that_moves_to_another_host_waits_for_its_own_lease() -> Non
         assert judge(history).broken is None
 
 
+def test_an_instance_that_is_killed_while_it_starts_is_not_expected_to_take_anything_up() -> None:
+    said = Said(at=1, session="s1", user="ann", message_id="m1", text="Go")
+    cut = Crash(at=1, step=1, after="ask model sent", down=1)
+    again = Crash(at=1.5, step=1, after="look for due sent", down=30)
+    history = replay(travel_agent(), Schedule(seed=1, events=(said, cut, again), pump=True))
+    assert judge(history).broken is None, "\n".join(history.lines())
+    assert [one.where.instance for one in history.of(Up) if one.up] == [0, 20]
+
+
 def test_who_asks_again_after_a_crash_gets_the_one_reply() -> None:
     said = Said(at=1, session="s1", user="ann", message_id="m", text="Go")
     crash = Crash(at=0.5, step=1, after="write end done", down=2.0)

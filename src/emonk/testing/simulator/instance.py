@@ -117,6 +117,8 @@ class Instance:
         """Start the agent as a process would."""
         with suppress(Killed):
             await self.life.call(self._start)
+            if self.life.dead:  # its pump went further than its start
+                return
             self._scene.add(history.Up(self._scene.where(instance=self.number), host=self.life.host, up=True))
             self._up.set()
 
