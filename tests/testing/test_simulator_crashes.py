@@ -113,6 +113,15 @@ def test_an_instance_that_is_killed_while_it_starts_is_not_expected_to_take_anyt
     assert [one.where.instance for one in history.of(Up) if one.up] == [0, 20]
 
 
+@pytest.mark.parametrize("phase", ["sent", "done", "heard"])
+def test_an_instance_that_is_killed_when_it_is_asked_what_is_due_is_asked_again(phase: str) -> None:
+    said = Said(at=1, session="s1", user="ann", message_id="m1", text="Go", patient=True)
+    crash = Crash(at=0.5, step=1, after=f"look for due {phase}", down=400)
+    history = replay(travel_agent(), Schedule(seed=1, events=(crash, said)))
+    assert judge(history).broken is None, "\n".join(history.lines())
+    assert [crashed.after for crashed in history.of(Crashed)] == [f"look for due {phase}"]
+
+
 def test_who_asks_again_after_a_crash_gets_the_one_reply() -> None:
     said = Said(at=1, session="s1", user="ann", message_id="m", text="Go")
     crash = Crash(at=0.5, step=1, after="write end done", down=2.0)

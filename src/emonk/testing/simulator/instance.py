@@ -200,6 +200,14 @@ class Instance:
         finally:
             asking.cancel()
 
+    async def due(self) -> Sequence[SessionKey]:
+        """What others left; nothing where it is killed before it says so."""
+        await self._up.wait()
+        try:
+            return await self.life.call(lambda: self.agent.store.due(self.agent.name))
+        except Killed:
+            return ()
+
     async def resume(self, session: SessionKey) -> None:
         """Take up what others left."""
         await self._up.wait()

@@ -176,7 +176,7 @@ class _World:
                 return True
             if done:
                 first = self._instances[0]
-                for session in await first.agent.store.due(first.agent.name):
+                for session in await first.due():
                     await asyncio.wait({asyncio.create_task(first.resume(session))}, timeout=PATIENCE)
         for user in _sorted(self._users):
             user.cancel()
