@@ -10,6 +10,7 @@ from emonk.testing.simulator import (
     Crash,
     Fault,
     History,
+    Jump,
     ModelFault,
     Outcome,
     Restart,
@@ -120,6 +121,15 @@ def test_an_instance_that_is_killed_when_it_is_asked_what_is_due_is_asked_again(
     history = replay(travel_agent(), Schedule(seed=1, events=(crash, said)))
     assert judge(history).broken is None, "\n".join(history.lines())
     assert [crashed.after for crashed in history.of(Crashed)] == [f"look for due {phase}"]
+
+
+def test_a_lease_that_outlives_its_holder_by_hours_as_the_wall_clock_was_set_back_is_waited_for() -> None:
+    said = Said(at=1, session="s1", user="ann", message_id="m1", text="Go")
+    crash = Crash(at=1, step=1, after="ask model sent", down=1, elsewhere=True)
+    back = (Jump(5, -3600), Jump(6, -3600))
+    history = replay(travel_agent(), Schedule(seed=1, events=(said, crash, *back)))
+    assert judge(history).broken is None, "\n".join(history.lines())
+    assert [answered.reply.status for answered in history.of(Answered)] == ["done"]
 
 
 def test_who_asks_again_after_a_crash_gets_the_one_reply() -> None:

@@ -167,7 +167,7 @@ class _World:
 
     async def _settle(self) -> bool:
         """Wait until nothing is unfinished; what nobody waits for is taken up, as a pump or the next start would."""
-        until, nap = self._scene.now() + PATIENCE, 5.0
+        until, nap = self._scene.now() + PATIENCE + self._set_back(), 5.0
         while self._scene.now() < until:
             await self._scene.clock.sleep(nap)
             nap = min(1.5 * nap, 300.0)
@@ -182,6 +182,11 @@ class _World:
             user.cancel()
         await self._scene.clock.sleep(1.0)
         return False
+
+    def _set_back(self) -> float:
+        """Seconds for which a lease can outlive its holder: it ends by the wall clock."""
+        jumps = (event.seconds for event in self._scene.schedule.events if isinstance(event, Jump))
+        return sum(-seconds for seconds in jumps if seconds < 0)
 
     async def _effects(self) -> AsyncGenerator[Effect]:
         store, after = self._database.open(), ""
