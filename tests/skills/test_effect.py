@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,54 @@ def test_only_an_effect_can_be_reconciled() -> None:
 
     with pytest.raises(InvalidConfig, match="tool look is no effect"):
         look.reconcile(find)
+
+
+async def one(effect: Effect) -> Finding:
+    return None
+
+
+async def three(effect: Effect, ctx: Context, more: int) -> Finding:
+    return None
+
+
+async def named(effect: Effect, *, ctx: Context) -> Finding:
+    return None
+
+
+@pytest.mark.parametrize(
+    ("find", "said"),
+    [
+        (one, "takes 1 argument"),
+        (lambda: None, "takes 0 arguments"),
+        (three, "takes 3 arguments"),
+        (named, r"has \(effect: .*, \*, ctx: .*\)"),
+        (None, "is None"),
+    ],
+)
+def test_a_function_that_cannot_be_asked_is_refused_when_it_is_registered(find: Any, said: str) -> None:
+    act = acting()
+    with pytest.raises(InvalidConfig, match=f"the reconcile function of act {said}") as refused:
+        act.reconcile(find)
+    assert refused.value.hint == "write async def find(effect: Effect, ctx: Context)"
+    assert act.effect is not None
+    assert not act.effect.reconciles
+
+
+class Outside:
+    """What can be asked has many forms."""
+
+    async def find(self, effect: Effect, ctx: Context, *, tries: int = 1) -> Finding:
+        return NotHappened()
+
+    async def __call__(self, *given: Any) -> Finding:
+        return NotHappened()
+
+
+@pytest.mark.parametrize("find", [Outside().find, Outside(), partial(three, more=1)])
+def test_whatever_takes_an_effect_and_a_context_is_registered(find: Any) -> None:
+    act = acting()
+    act.reconcile(find)
+    assert found(act) in (NotHappened(), None)
 
 
 def test_a_tool_in_a_skill_has_the_function_that_was_registered_later() -> None:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 ARGUMENTS_LIMIT = 400_000
 """Bytes of JSON: an effect's arguments are kept whole, in a record that may have 800,000."""
 
+_GIVEN = ("effect", "ctx")
+_RECONCILE = "write async def find(effect: Effect, ctx: Context)"
+
 _INTEGRAL = 2.0**53
 """Below it every integral float is exactly one integer."""
 
@@ -103,6 +106,27 @@ class ToolEffect:
         if not isinstance(account, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"the account of {self._tool} is {type(account).__name__}, not a text")
         return account
+
+    def register(self, find: Reconcile) -> None:
+        """Take the function that looks at the outside.
+
+        Raises:
+            InvalidConfig: it cannot be called with an effect and a context.
+        """
+        try:
+            signature = inspect.signature(find)
+        except ValueError:  # some that are written in C do not tell theirs
+            self.find = find
+            return
+        except TypeError as error:
+            raise InvalidConfig(f"the reconcile function of {self._tool} is {find!r}", hint=_RECONCILE) from error
+        try:
+            signature.bind(*_GIVEN)
+        except TypeError as error:
+            count = len(signature.parameters)
+            takes = f"takes {count} argument{'' if count == 1 else 's'}" if count != len(_GIVEN) else f"has {signature}"
+            raise InvalidConfig(f"the reconcile function of {self._tool} {takes}", hint=_RECONCILE) from error
+        self.find = find
 
     async def reconcile(self, effect: Effect, context: "Context") -> Finding:
         """Ask the tool's function; None when it has none. One that is no async function runs in a thread.

@@ -112,11 +112,11 @@ class Tool(Generic[P, R]):
         it cannot tell. It may be called more than once, and must not act.
 
         Raises:
-            InvalidConfig: the tool is no effect.
+            InvalidConfig: the tool is no effect, or the function does not take an effect and a context.
         """
         if self.effect is None:
             raise InvalidConfig(f"tool {self.name} is no effect", hint="declare it with @tool(effect=True)")
-        self.effect.find = find
+        self.effect.register(find)
         return find
 
     def in_skill(self, *, risk: RiskLevel | None, triggers: Sequence[str]) -> "Tool[P, R]":
