@@ -226,6 +226,7 @@ BAD_REQUESTS = {
     "stream of a wrong type": (b'{"message": "a", "stream": "yes"}', 422, "invalid_request"),
     "blank message": (b'{"message": " \\n"}', 422, "invalid_request"),
     "long message": (json.dumps({"message": "a" * 100_001}).encode(), 422, "invalid_request"),
+    "a field misspelt": (b'{"message": "a", "sesion_id": "s1"}', 422, "invalid_request"),
     "blank session": (b'{"message": "a", "session_id": ""}', 422, "invalid_request"),
     "session with control characters": (b'{"message": "a", "session_id": "a\\u0000"}', 422, "invalid_request"),
     "long message_id": (json.dumps({"message": "a", "message_id": "m" * 201}).encode(), 422, "invalid_request"),

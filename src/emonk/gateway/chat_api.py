@@ -18,7 +18,7 @@ from emonk.records import SessionKey
 MESSAGE_CHARACTERS = 100_000
 
 
-class ChatRequest(msgspec.Struct, frozen=True):
+class ChatRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A message; without `session_id` it opens a session, the same `message_id` again gets the first one's reply.
 
     `later` asks for no reply now: the message is kept, and answered by a language model as soon as one can be reached.
