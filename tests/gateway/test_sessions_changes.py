@@ -161,6 +161,7 @@ def test_bodies_that_make_no_sense_are_the_callers_fault(tmp_path: Path) -> None
                 ("POST", "/api/sessions", 422, b'{"title": 7}'),
                 ("POST", "/api/sessions", 422, b'{"titel": "x"}'),
                 ("POST", "/api/sessions", 422, b'{"metadata": {"x": "' + b"y" * 100_000 + b'"}}'),
+                ("POST", "/api/sessions", 400, b'{"metadata": {"x": ' + b"[" * 400_000),
                 ("PATCH", "/api/sessions/s1", 422, b"{}"),
                 ("PATCH", "/api/sessions/s1", 400, b'{"title": "\\ud800"}'),
                 ("PATCH", "/api/sessions/s1", 400, b"nonsense"),
