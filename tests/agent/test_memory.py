@@ -60,6 +60,11 @@ def test_an_agent_without_a_memory_has_none_of_its_tools(tmp_path: Path) -> None
         Agent("a", memory="local")  # pyright: ignore[reportArgumentType]
 
 
+@pytest.mark.parametrize("section", ["  memory:\n", "  memory: {}\n", "  memory: {backend: store}\n"])
+def test_a_section_that_is_empty_is_a_memory_too(tmp_path: Path, section: str) -> None:
+    assert {tool.name for tool in Agent.from_file(write_agent(tmp_path, section)).tools} >= TOOLS
+
+
 async def instructions(agent: Agent, model: ScriptedModel) -> str:
     async with agent:
         await agent.process_message("hi")

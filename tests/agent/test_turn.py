@@ -264,6 +264,8 @@ def test_a_message_that_cannot_be_kept_is_refused(store: str) -> None:
         ({"tools": get_weather}, "tools is"),
         ({"skills": None}, "skills is"),
         ({"alerts": {"every": 5}}, "alerts is"),
+        ({"context": {"budget": 5}}, "context is"),
+        ({"expire_after": 90}, "expire_after is 90"),
         ({"resilience": {"models": {}}}, "resilience is"),
         ({"model": None}, "name no lead"),
         ({"model": {"lead": 3}}, "is no model"),

@@ -95,6 +95,8 @@ class Agent:
             raise InvalidConfig(f"limits is {limits!r}", hint="write limits=Limits(steps=8)")
         if alerts is not None and not hasattr(alerts, "raise_alert"):
             raise InvalidConfig(f"alerts is {alerts!r}", hint="write alerts=Alerts([...])")
+        if context is not None and not hasattr(context, "within"):
+            raise InvalidConfig(f"context is {context!r}", hint="write context=ContextSection(budget=50_000)")
         own_skills = memory_skills(memory)
         self.name = name
         self.tools = collect(tools, skills, own_skills)
@@ -136,7 +138,7 @@ class Agent:
             model or section.llm.specs(),
             instructions=section.system_prompt,
             skills=skills,
-            memory=False if section.memory is None else section.memory.below(path.parent),
+            memory=section.remembers(path.parent),
             store=store or section.store,
             limits=section.limits,
             unpriced=section.llm.unpriced,

@@ -34,7 +34,7 @@ def age(name: str, text: str) -> float:
     Raises:
         InvalidConfig: it is none.
     """
-    found = _AGE.fullmatch(text.strip())
+    found = _AGE.fullmatch(text.strip()) if isinstance(text, str) else None  # pyright: ignore[reportUnnecessaryIsInstance]
     if found is None:
         raise InvalidConfig(f"{name} is {text!r:.80}", hint="a whole number with s, m, h, d or w, such as 90d")
     return timedelta(**{_UNITS[found[2]]: int(found[1])}).total_seconds()

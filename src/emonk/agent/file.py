@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from emonk.agent.expiry import SessionsSection
 from emonk.config import load
@@ -18,12 +19,13 @@ class AgentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One agent.
 
     `skills_dir` is relative to the file. `store` is a store URL; without one the embedded store in the data directory.
+    `memory` may be empty, which is a memory as it is by default; only without the key there is none.
     """
 
     name: str
     llm: LlmSection
     type: str = ""
-    memory: MemorySection | None = None
+    memory: MemorySection | UnsetType | None = UNSET
     integrations: list[str] = []
     skills_dir: str | None = None
     system_prompt: str = ""
@@ -33,6 +35,14 @@ class AgentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     alerts: AlertsSection = AlertsSection()
     sessions: SessionsSection = SessionsSection()
     context: ContextSection = ContextSection()
+
+    def remembers(self, folder: Path) -> MemorySection | bool:
+        """Its memory, whose `dir` is relative to a folder."""
+        match self.memory:
+            case MemorySection() as section:
+                return section.below(folder)
+            case given:
+                return given is None
 
 
 class AgentFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
