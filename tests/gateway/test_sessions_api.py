@@ -54,6 +54,9 @@ def test_a_session_is_read_back_as_events(tmp_path: Path) -> None:
             assert kinds == ["user_message", "model_message", "tool_result", "model_message", "turn_finished"]
             assert [event["revision"] for event in events] == [1, 2, 3, 4, 5]
             assert whole["revision"] == 5
+            (listed,) = (await server.get("/api/sessions"))["sessions"]
+            assert {**listed, "events": events} == whole
+            assert (whole["title"], whole["metadata"], whole["participants"]) == ("say ho", {}, ["local"])
             assert all(event["at"] > 1_700_000_000_000_000 for event in events)
             assert events[0]["text"] == "say ho"
             assert events[1]["tool_calls"] == [{"id": "c1", "name": "echo", "arguments": {"text": "ho"}}]

@@ -92,12 +92,15 @@ async def delete(request: Request) -> Response:
 
 
 async def session(request: Request) -> Response:
-    """One session with its events, those after revision `?after=` if that is given."""
+    """One session, as in a listing, with its events, those after revision `?after=` if that is given.
+
+    `revision` is that of the last event shown, for the next `?after=`.
+    """
     agent, info = await desk_of(request).session(request)
     events = await agent.store.read(info.key, after=_after(request))
     revision = events[-1].revision if events else info.revision
-    about = {"session_id": info.session_id, "agent": agent.name, "revision": revision}
-    return json_response({**about, "events": [event_json(logged) for logged in events]})
+    shown = [event_json(logged) for logged in events]
+    return json_response({**session_json(info), "revision": revision, "events": shown})
 
 
 async def cancel(request: Request) -> Response:
