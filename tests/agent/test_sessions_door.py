@@ -365,13 +365,16 @@ def test_only_what_is_idle_and_finished_is_pruned(tmp_path: Path) -> None:
             assert len((await agent.sessions.list()).sessions) == 7
 
             removed: set[str] = set()
+            kept: set[str] = set()
             before = None
             while True:
                 page = await agent.sessions.prune(later, limit=2, before=before)
                 removed |= {one.session_id for one in page.sessions}
+                kept |= {one.session_id for one in page.kept}
                 if (before := page.before) is None:
                     break
             assert removed == {"plain", "done"}
+            assert kept == {one.session_id for one in (await agent.sessions.list()).sessions}
             assert accepted.claimed is not None
             lease, revision = accepted.claimed.lease, accepted.claimed.revision
             await agent.store.commit([Release()], fence=lease, expected_revision=revision)

@@ -1,5 +1,6 @@
 """Taking sessions away, bringing them back, naming and deleting them in a terminal."""
 
+import asyncio
 import json
 import os
 import shlex
@@ -9,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from emonk.records import ApprovalState, SessionKey
+from emonk.store.connect import connect
+from emonk.store.record_protocol import Put
 from tests.cli.running import EMONK, PATIENCE, Terminal, emonk, refused, write_agent
 
 DAY = 86_400_000_000
@@ -88,7 +92,7 @@ def test_a_title_is_changed(agent: Path) -> None:
 def test_deleting_asks_first_and_nobody_to_ask_is_a_no(agent: Path) -> None:
     assert "add --yes where nobody can be asked" in refused("sessions", "delete", "s1")
     with Terminal("sessions", "delete", "s1") as terminal:
-        terminal.expect("delete s1 of helper, 1 messages: greet Ada? [y/N]")
+        terminal.expect("delete s1 of helper, 1 message: greet Ada? [y/N]")
         terminal.type("\n")
         assert terminal.end() == 1
     assert listed() == ["s1"]
@@ -100,24 +104,80 @@ def test_deleting_asks_first_and_nobody_to_ask_is_a_no(agent: Path) -> None:
     assert "there is no session 's1'" in refused("sessions", "delete", "s1", "--yes")
 
 
-def test_old_sessions_are_pruned_and_a_dry_run_only_lists_them(agent: Path, tmp_path: Path) -> None:
-    file = tmp_path / "s1.jsonl"
+def import_old(agent: Path, *names: str) -> None:
+    """Sessions that were last active 100 days ago."""
+    file = agent.parent / "s1.jsonl"
     emonk("sessions", "export", "s1", "-o", file)
     head, *events = file.read_text().splitlines()
     whole = json.loads(head)
     whole["session"]["last_active"] -= 100 * DAY
     file.write_text("\n".join([json.dumps(whole), *events]))
-    assert emonk("sessions", "import", file, "--as", "old").returncode == 0
+    for name in names:
+        assert emonk("sessions", "import", file, "--as", name).returncode == 0
+
+
+def test_old_sessions_are_pruned_and_a_dry_run_only_lists_them(agent: Path) -> None:
+    import_old(agent, "old")
     would = emonk("sessions", "prune", "--older-than", "90d", "--dry-run")
     assert would.stdout.startswith("would delete old of helper, last active ")
     assert would.stderr == "1 would be deleted\n"
     assert len(listed()) == 2
-    assert emonk("sessions", "prune", "--older-than", "101d").stderr == "0 deleted\n"
-    assert emonk("sessions", "prune", "--older-than", "90d", "--agent", "other").stderr == "0 deleted\n"
-    pruned = emonk("sessions", "prune", "--older-than", "90d")
+    assert emonk("sessions", "prune", "-y", "--older-than", "101d").stderr == "0 deleted\n"
+    assert emonk("sessions", "prune", "-y", "--older-than", "90d", "--agent", "other").stderr == "0 deleted\n"
+    pruned = emonk("sessions", "prune", "--yes", "--older-than", "90d")
     assert (pruned.returncode, pruned.stderr) == (0, "1 deleted\n")
     assert listed() == ["s1"]
     assert "--older-than is '90 years'" in refused("sessions", "prune", "--older-than", "90 years")
+
+
+def test_pruning_asks_first_and_nobody_to_ask_is_a_no(agent: Path) -> None:
+    import_old(agent, "old", "older")
+    prune = ("sessions", "prune", "--older-than", "90d")
+    assert "deleting needs a yes (add --yes where nobody can be asked)" in refused(*prune)
+    with Terminal(*prune) as terminal:
+        terminal.expect("delete 2 sessions of helper? [y/N]")
+        terminal.type("\n")
+        assert terminal.end() == 1
+    assert len(listed()) == 3
+    emonk("sessions", "import", agent.parent / "s1.jsonl", "--as", "oldest", "--agent", "other")
+    with Terminal(*prune) as terminal:
+        terminal.expect("delete 3 sessions of 2 agents? [y/N]")
+        terminal.type("y\n")
+        assert terminal.end() == 0
+    assert listed() == ["s1"]
+    with Terminal(*prune) as terminal:
+        assert terminal.end() == 0
+    assert "[y/N]" not in terminal.seen
+
+
+async def ask_people(*sessions: str) -> None:
+    """Leave a question open in each session."""
+    store = await connect(f"sqlite:///{database()}")
+    for name in sessions:
+        session = SessionKey("helper", name)
+        asked = Put(
+            namespace="approvals",
+            key=name,
+            data=b"{}",
+            expected_version=0,
+            session=session,
+            state=ApprovalState.PENDING,
+        )
+        await store.put([asked])
+    await store.aclose()
+
+
+def test_pruning_names_what_it_keeps(agent: Path) -> None:
+    import_old(agent, "a", "b", "c", "d", "e")
+    asyncio.run(ask_people("a"))
+    prune = ("sessions", "prune", "--older-than", "90d")
+    dry = emonk(*prune, "--dry-run").stderr
+    assert dry == "4 would be deleted, 1 kept: something is open in it (a)\n"
+    asyncio.run(ask_people("b", "c", "d"))
+    pruned = emonk(*prune, "--yes").stderr
+    assert pruned.startswith("1 deleted, 4 kept: something is open in them (")
+    assert pruned.endswith(" and 1 more)\n")
+    assert set(listed()) == {"s1", "a", "b", "c", "d"}
 
 
 def database() -> Path:

@@ -15,10 +15,14 @@ UNSURE = (EffectState.SENDING, EffectState.UNKNOWN)
 
 
 class Pruned(msgspec.Struct, frozen=True):
-    """The sessions that were removed; `before`, given back, goes on, None when all were looked at."""
+    """The sessions that were removed; `before`, given back, goes on, None when all were looked at.
+
+    `kept` were idle for as long, but something is open in them.
+    """
 
     sessions: tuple[Session, ...]
     before: int | None
+    kept: tuple[Session, ...] = ()
 
 
 async def prune(
@@ -45,12 +49,15 @@ async def prune(
     start = idle_since + 1 if before is None else min(before, idle_since + 1)
     page = await store.sessions(agent=agent, limit=limit, before=start)
     removed: list[Session] = []
+    kept: list[Session] = []
     for session in page:
         if await _in_use(store, session.key):
-            continue
-        if dry_run or await _remove(store, session.key, idle_since):
+            kept.append(session)
+        elif dry_run or await _remove(store, session.key, idle_since):
             removed.append(session)
-    return Pruned(tuple(removed), page[-1].last_active if len(page) >= limit else None)
+        elif await _still_idle(store, session.key, idle_since):
+            kept.append(session)
+    return Pruned(tuple(removed), page[-1].last_active if len(page) >= limit else None, tuple(kept))
 
 
 async def tool_of_effect(store: Store, session: SessionKey, states: Iterable[EffectState]) -> str | None:
@@ -71,6 +78,12 @@ async def _remove(store: Store, session: SessionKey, idle_since: int) -> bool:
     with suppress(Unavailable):  # somebody has taken it up
         return await store.delete(session, idle_since=idle_since)
     return False
+
+
+async def _still_idle(store: Store, session: SessionKey, idle_since: int) -> bool:
+    """Whether it was not the time that kept it: it may have been active, or deleted, since it was listed."""
+    info = await store.session(session)
+    return info is not None and info.last_active <= idle_since
 
 
 class _Effect(msgspec.Struct):

@@ -1,7 +1,7 @@
 """`emonk sessions import | rename | delete | prune`: what changes what is kept."""
 
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
@@ -14,10 +14,13 @@ from emonk.cli.trouble import FAILED, UsageError
 
 if TYPE_CHECKING:
     from emonk.agent.pruning import Pruned
+    from emonk.cli.session_place import Place
     from emonk.records import Session
     from emonk.store.protocol import Store
 
 NAME_WIDTH = 80
+NAMED = 3
+"""So many names of sessions that stay are told."""
 
 
 def import_session(
@@ -87,7 +90,7 @@ def delete(
         return info
 
     info = with_session(session_id, agent, known)
-    if not yes and not _agreed(info):
+    if not yes and not _agreed(_described(info)):
         note("not deleted")
         return FAILED
 
@@ -104,27 +107,45 @@ def prune(
     agent: AgentOption = None,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list them.")] = False,
-) -> None:
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> int:
     """Delete sessions that were idle for longer than that, but none in which something is unfinished."""
     from emonk.agent.expiry import age  # noqa: PLC0415 - as above
     from emonk.clock import MICROSECONDS, timestamp  # noqa: PLC0415 - as above
 
     place = place_of(agent)
     idle_since = timestamp() - round(age("--older-than", older_than) * MICROSECONDS)
+    if not (dry_run or yes):
+        _need_somebody()
+        found = _pruned(place, idle_since, dry_run=True, quiet=True)
+        if found.sessions and not _agreed(_how_many(found.sessions)):
+            note("not deleted")
+            return FAILED
+    gone = _pruned(place, idle_since, dry_run=dry_run)
+    note(f"{len(gone.sessions)} {'would be ' if dry_run else ''}deleted{_left(gone.kept)}")
+    return 0
 
-    async def query(store: "Store") -> int:
-        from emonk.agent.pruning import prune as prune_page  # noqa: PLC0415 - as above
 
-        count, before = 0, None
+def _pruned(place: "Place", idle_since: int, *, dry_run: bool, quiet: bool = False) -> "Pruned":
+    """All pages of it; each deletion is told as soon as it is done, unless that is to be `quiet`."""
+    from emonk.agent.pruning import Pruned  # noqa: PLC0415 - as above
+    from emonk.agent.pruning import prune as prune_page  # noqa: PLC0415 - as above
+
+    async def query(store: "Store") -> "Pruned":
+        gone: list[Session] = []
+        kept: list[Session] = []
+        before = None
         while True:
             page = await prune_page(store, place.agent, idle_since, before=before, dry_run=dry_run)
-            count, before = count + len(page.sessions), page.before
-            _tell(page, dry_run=dry_run)
+            gone += page.sessions
+            kept += page.kept
+            before = page.before
+            if not quiet:
+                _tell(page, dry_run=dry_run)
             if before is None:
-                return count
+                return Pruned(tuple(gone), None, tuple(kept))
 
-    count = ask(place, query) or 0
-    note(f"{count} {'would be ' if dry_run else ''}deleted")
+    return ask(place, query) or Pruned((), None)
 
 
 def _tell(page: "Pruned", *, dry_run: bool) -> None:
@@ -136,13 +157,39 @@ def _tell(page: "Pruned", *, dry_run: bool) -> None:
         say(f"{did} {name}, last active {when(info.last_active)}: {one_line(info.title, NAME_WIDTH)}")
 
 
-def _agreed(info: "Session") -> bool:
+def _how_many(found: "Sequence[Session]") -> str:
+    from emonk.cli.amounts import counted  # noqa: PLC0415 - as above
+
+    agents = {info.agent for info in found}
+    of = one_line(found[0].agent, NAME_WIDTH) if len(agents) == 1 else counted(len(agents), "agent")
+    return f"{counted(len(found), 'session')} of {of}"
+
+
+def _left(kept: "Sequence[Session]") -> str:
+    if not kept:
+        return ""
+    names = ", ".join(one_line(info.session_id, NAME_WIDTH) for info in kept[:NAMED])
+    more = f" and {len(kept) - NAMED} more" if len(kept) > NAMED else ""
+    return f", {len(kept)} kept: something is open in {'it' if len(kept) == 1 else 'them'} ({names}{more})"
+
+
+def _need_somebody() -> None:
     if not sys.stdin.isatty():
         raise UsageError("deleting needs a yes", "add --yes where nobody can be asked")
-    name = f"{one_line(info.session_id, NAME_WIDTH)} of {one_line(info.agent)}"
-    sys.stderr.write(f"delete {name}, {info.message_count} messages: {one_line(info.title, NAME_WIDTH)}? [y/N] ")
+
+
+def _agreed(what: str) -> bool:
+    _need_somebody()
+    sys.stderr.write(f"delete {what}? [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def _described(info: "Session") -> str:
+    from emonk.cli.amounts import counted  # noqa: PLC0415 - as above
+
+    name = f"{one_line(info.session_id, NAME_WIDTH)} of {one_line(info.agent)}"
+    return f"{name}, {counted(info.message_count, 'message')}: {one_line(info.title, NAME_WIDTH)}"
 
 
 @contextmanager
