@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from emonk.errors import Unavailable
 from emonk.events import InboxItem, ToolReturned
-from emonk.messages import ToolMessage
+from emonk.messages import AssistantMessage, ToolMessage
 from emonk.models.protocol import ModelRequest
 from emonk.records import EffectState, Lease, Owner, Record, SessionKey
 from emonk.store.protocol import Accepted, Claimed, Operation
@@ -66,6 +66,10 @@ class MortalStore(MemoryStore):
         self._check()
         return await super().record(namespace, key)
 
+    async def records(self, namespace: str, **wanted: Any) -> list[Record]:
+        self._check()
+        return await super().records(namespace, **wanted)
+
     def _check(self) -> None:
         if self.died.is_set():
             raise Unavailable("the process is gone")
@@ -73,7 +77,8 @@ class MortalStore(MemoryStore):
 
 def answer(request: ModelRequest) -> Any:
     """The model goes through the steps, wherever the turn is; every call has an id of its own."""
-    done = sum(isinstance(message, ToolMessage) for message in request.messages)
+    earlier = sum(isinstance(message, AssistantMessage) and message.text == "who knows" for message in request.messages)
+    done = sum(isinstance(message, ToolMessage) for message in request.messages) - earlier
     return [call("post", text=text) for text in STEPS[done]] if done < len(STEPS) else "well"
 
 
@@ -83,6 +88,15 @@ class World:
         self.hook: Hook = hook
         self.database = MemoryDatabase(clock)
         self.outside = Outside()
+
+    async def leave_unknown(self, *, acted: bool) -> None:
+        """An earlier turn does the first step, and does not hear of it."""
+        (self.outside.after if acted else self.outside.before).append(ConnectionResetError("gone"))
+        script = [call("post", text="a"), "who knows"]
+        agent, _ = posting_agent(script, self.database.open(), [poster(self.outside, "none")], clock=self.clock)
+        async with agent:
+            await agent.process_message("go", session_id="s", message_id="earlier")
+        assert [effect.state for effect in await rows(self.database.open())] == [EffectState.UNKNOWN]
 
     async def live(self, crash: Crash | None) -> Any:
         """One process: its reply, or None when it ended before."""
@@ -119,9 +133,13 @@ class DeathOf(asyncio.Event):
         return await super().wait()
 
 
-def play(hook: Hook, crashes: Sequence[Crash], check: Callable[[World, Any], Any]) -> None:
+def play(
+    hook: Hook, crashes: Sequence[Crash], check: Callable[[World, Any], Any], *, earlier_acted: bool | None = None
+) -> None:
     async def main(clock: SimClock) -> None:
         world = World(clock, hook)
+        if earlier_acted is not None:
+            await world.leave_unknown(acted=earlier_acted)
         for crash in crashes:
             if (reply := await world.live(crash)) is not None:
                 break
@@ -179,6 +197,31 @@ def test_a_process_that_ends_anywhere_does_nothing_twice(hook: Hook, crash: Cras
 )
 def test_nor_do_processes_that_end_one_after_the_other(hook: Hook, crashes: list[Crash]) -> None:
     play(hook, crashes, nothing_twice_and_nothing_lost)
+
+
+async def nothing_of_two_turns_twice(world: World, reply: Any) -> None:
+    ledger = await rows(world.database.open())
+    assert not disagreements(world.outside, ledger)
+    acted = [act.text for act in world.outside.log]
+    assert len(acted) == len(set(acted))
+    if world.hook == "looks":
+        assert (reply.status, sorted(acted)) == ("done", ["a", "b", "c"])
+        assert not [effect for effect in ledger if effect.state is EffectState.UNKNOWN]
+
+
+CRASHES = st.builds(
+    Crash, st.sampled_from(["commit", "request"]), st.integers(1, 7), st.sampled_from(["before", "after"])
+)
+
+
+@settings(max_examples=150)
+@given(
+    hook=st.sampled_from(["looks", "cannot tell", "none"]),
+    crashes=st.lists(CRASHES, max_size=4),
+    acted=st.booleans(),
+)
+def test_nor_is_done_twice_what_an_earlier_turn_left_unknown(hook: Hook, crashes: list[Crash], acted: bool) -> None:
+    play(hook, crashes, nothing_of_two_turns_twice, earlier_acted=acted)
 
 
 def test_a_look_that_finds_nothing_lets_the_call_go_again_under_the_same_key() -> None:

@@ -48,7 +48,8 @@ class AnyMoves(RuleBasedStateMachine):
         if before.state is EffectState.UNKNOWN:
             assert reason is Reason.RECONCILED
         if before.state is EffectState.REJECTED:
-            assert (state, reason) == (EffectState.SENDING, Reason.CALLED)
+            assert state in (EffectState.SENDING, EffectState.REJECTED)
+            assert reason is Reason.CALLED
         if state in (EffectState.CANCELLED, EffectState.EXPIRED):
             assert before.state is EffectState.PREPARED
         if state is EffectState.SENDING:

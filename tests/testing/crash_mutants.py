@@ -7,7 +7,7 @@ from tests.testing.mutants import Plant, rewritten
 
 CRASH_MUTANTS: dict[str, tuple[str | set[str], Plant]] = {
     "a call that must not be repeated runs again when its turn is resumed": (
-        "no call acts twice",
+        {"no call acts twice", "the log is well formed"},
         rewritten(turn.Turn, "_settle", " and self._repeatable(call)", ""),
     ),
     "the answer is not durable before its calls run": (
@@ -20,7 +20,7 @@ CRASH_MUTANTS: dict[str, tuple[str | set[str], Plant]] = {
         ),
     ),
     "what may have acted is told as never begun": (
-        "what acted is told",
+        {"what acted is told", "no unknown outcome is retried"},
         rewritten(turn.Turn, "_settle", "_unknown(call)", "ToolResult(call.id, call.name, 'No.', 'not_run')"),
     ),
     "an effect that a crash cut is sent again without a look": (
@@ -31,6 +31,10 @@ CRASH_MUTANTS: dict[str, tuple[str | set[str], Plant]] = {
             "finding = await self._ask(plan, effect, sending)",
             "finding = NotHappened()",
         ),
+    ),
+    "an effect of which nobody knows is sent anew for the next message": (
+        "what is unknown is not sent anew",
+        rewritten(sender.EffectSender, "_open", "if self._ledger.earlier(plan.new):", "if False:"),
     ),
     "what was found outside is entered as refused": (
         "ledger and remote agree",
@@ -68,7 +72,7 @@ CRASH_MUTANTS: dict[str, tuple[str | set[str], Plant]] = {
         ),
     ),
     "the lease of a turn that is resumed is not renewed": (
-        "a living holder keeps its lease",
+        {"a living holder keeps its lease", "no effect happens twice"},
         rewritten(
             session_queue.SessionQueue,
             "_run",

@@ -1,5 +1,6 @@
 """The ledger of effects is held against the log of the simulated remote."""
 
+import msgspec
 import pytest
 
 from emonk.records import Effect, EffectState, Reply, ReplyStatus, SessionKey
@@ -10,6 +11,7 @@ from emonk.testing.simulator.ledger import (
     ledger_and_remote_agree,
     no_effect_happens_twice,
     what_can_be_looked_up_is_known,
+    what_is_unknown_is_not_sent_anew,
 )
 from tests.testing.simulated import notify, post, posting_agent
 
@@ -20,6 +22,19 @@ ACTED = ToolActed(AT, call_id="1", tool="post", idempotent=False, key="k")
 
 def looked(found: str) -> Looked:
     return Looked(AT, key="k", tool="post", found=found)
+
+
+ANEW = msgspec.structs.replace(BEGAN, key="anew")
+
+
+def two(first: EffectState, second: EffectState) -> History:
+    """The same call for two messages."""
+    history = run(BEGAN, ANEW, state=first)
+    assert history.ended
+    (effect,) = history.ended.effects
+    again = msgspec.structs.replace(effect, key="anew", state=second)
+    history.ended = msgspec.structs.replace(history.ended, effects=(effect, again))
+    return history
 
 
 def run(*records: Record, state: EffectState | None, status: ReplyStatus = "done") -> History:
@@ -58,6 +73,10 @@ DONE, REJECTED, UNKNOWN = EffectState.DONE, EffectState.REJECTED, EffectState.UN
         (ledger_and_remote_agree, run(BEGAN, state=DONE), True),
         (ledger_and_remote_agree, run(BEGAN, state=EffectState.SENDING), True),
         (ledger_and_remote_agree, run(BEGAN, ACTED, state=None), True),
+        (what_is_unknown_is_not_sent_anew, two(UNKNOWN, DONE), True),
+        (what_is_unknown_is_not_sent_anew, two(UNKNOWN, UNKNOWN), True),
+        (what_is_unknown_is_not_sent_anew, two(REJECTED, UNKNOWN), False),
+        (what_is_unknown_is_not_sent_anew, two(DONE, DONE), False),
         (what_can_be_looked_up_is_known, run(BEGAN, state=UNKNOWN), True),
         (what_can_be_looked_up_is_known, run(BEGAN, looked("happened"), state=UNKNOWN), True),
         (what_can_be_looked_up_is_known, run(BEGAN, looked("cannot tell"), state=UNKNOWN), False),

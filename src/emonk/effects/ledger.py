@@ -1,13 +1,14 @@
 """The rows of one turn: read when a crash may have left some, written with the events that they belong to."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
 
 from emonk.effects.key import effect_key
-from emonk.effects.unfinished import NAMESPACE, effect_of
+from emonk.effects.unfinished import NAMESPACE, Records, effect_of, unfinished_records
 from emonk.errors import InvalidArguments
-from emonk.records import Effect, Record, SessionKey
+from emonk.records import Effect, EffectState, Record, SessionKey
 from emonk.skills.effect import Identity
 from emonk.store.record_protocol import RECORD_BYTES, Put
 
@@ -22,7 +23,7 @@ ROW_BYTES = RECORD_BYTES - 300_000
 _encoder = msgspec.json.Encoder()
 
 
-class Journal(Protocol):
+class Journal(Records, Protocol):
     """The writes of a turn, in its order and under its lease."""
 
     def put(self, put: Put) -> None:
@@ -62,10 +63,45 @@ class EffectLedger:
         self._journal = journal
         self._resumed = resumed
         self._rows: dict[str, tuple[Effect, int]] = {}
+        self._earlier: dict[str, list[str]] | None = None
 
     def key(self, tool: str, identity: Identity) -> str:
         """The key of a call."""
         return effect_key(tool, identity, self._occasion.name)
+
+    async def look(self) -> None:
+        """Get to know, once, what earlier turns of the session left of which nobody knows whether it happened.
+
+        Raises:
+            InfraError, ConfigError: the store could not be asked.
+        """
+        if self._earlier is not None:
+            return
+        earlier: dict[str, list[str]] = {}
+        async for record in unfinished_records(self._journal, self._occasion.session):
+            effect = effect_of(record)
+            if effect.occasion != self._occasion.name:
+                self._rows[effect.key] = effect, record.version
+                earlier.setdefault(_call_of(effect), []).append(effect.key)
+        self._earlier = earlier
+
+    def earlier(self, effect: Effect) -> Sequence[Effect]:
+        """Of what `look` found, the same call in the same name, as long as nobody knows whether it happened."""
+        if not self._earlier:
+            return ()
+        rows = (self._rows[key][0] for key in self._earlier.get(_call_of(effect), ()))
+        return [row for row in rows if is_open(row)]
+
+    async def reread(self, key: str) -> Effect:
+        """A row as it is now: somebody else may have settled it.
+
+        Raises:
+            InfraError, ConfigError: the store could not be asked.
+        """
+        record = await self._journal.record(NAMESPACE, key)
+        if record is not None and record.version > self._rows[key][1]:
+            self._rows[key] = effect_of(record), record.version
+        return self._rows[key][0]
 
     async def find(self, key: str) -> None:
         """Get to know the row of a key, if there is one.
@@ -123,6 +159,11 @@ class EffectLedger:
         return effect
 
 
+def is_open(effect: Effect) -> bool:
+    """It was sent, and nobody knows whether it happened."""
+    return effect.state in (EffectState.SENDING, EffectState.UNKNOWN)
+
+
 def shortened(effect: Effect) -> Effect:
     """With a result that a row can hold."""
     return msgspec.structs.replace(
@@ -143,6 +184,11 @@ def put_of(effect: Effect, version: int) -> Put:
         session=effect.session,
         state=effect.state,
     )
+
+
+def _call_of(effect: Effect) -> str:
+    """The same for the same call in the same name, whatever it is for."""
+    return effect_key(effect.tool, Identity(effect.account, effect.arguments), "")
 
 
 def _kept(text: str, limit: int) -> str:

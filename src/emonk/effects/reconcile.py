@@ -68,14 +68,15 @@ async def reconcile_unknown(
         if effect.state is not EffectState.UNKNOWN or tool is None or tool.effect is None:
             continue
         asked = context(effect)
-        settled = _settled(effect, await ask(tool.effect, effect, asked), timestamp(asked.clock))
+        settled = settled_by(effect, await ask(tool.effect, effect, asked), timestamp(asked.clock))
         settled = settled and shortened(settled)
         if settled is not None and await _written(store, settled, record):
             found.append(settled)
     return found
 
 
-def _settled(effect: Effect, finding: Finding, now: int) -> Effect | None:
+def settled_by(effect: Effect, finding: Finding, now: int) -> Effect | None:
+    """The effect after a look at the outside; None where that did not tell. `now` is UTC microseconds."""
     match finding:
         case Happened(content=content, remote_id=remote_id):
             return move(effect, EffectState.DONE, now, reason=Reason.RECONCILED, content=content, remote_id=remote_id)

@@ -20,7 +20,7 @@ class Reason(StrEnum):
     """Why an effect goes on.
 
     `sender`: who sends it says what became of it. `reconciled`: somebody looked at the outside. `called`: the model
-    called again for what was rejected.
+    called again for what was rejected; that may come to nothing, too, before it is sent.
     """
 
     SENDER = "sender"
@@ -37,7 +37,7 @@ _ALLOWED: Mapping[Reason, Mapping[EffectState, frozenset[EffectState]]] = {
         _SENDING: frozenset({_DONE, _REJECTED, _UNKNOWN, _SENDING}),
         _UNKNOWN: frozenset({_DONE, _REJECTED, _SENDING}),
     },
-    Reason.CALLED: {_REJECTED: frozenset({_SENDING})},
+    Reason.CALLED: {_REJECTED: frozenset({_SENDING, _REJECTED})},
 }
 
 

@@ -1,7 +1,7 @@
 """Which effects of a session are not at their end."""
 
 from collections.abc import AsyncGenerator
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -16,6 +16,22 @@ PAGE = 100
 _decoder = msgspec.json.Decoder(Effect)
 
 
+class Records(Protocol):
+    """Where the records of sessions can be read by their states, as in `RecordStore`."""
+
+    async def records(
+        self,
+        namespace: str,
+        *,
+        session: SessionKey | None = None,
+        state: str | None = None,
+        after: str = "",
+        limit: int = 100,
+    ) -> list[Record]:
+        """In the order of their keys, from the first after `after`."""
+        ...
+
+
 def effect_of(record: Record) -> Effect:
     """The effect that a record holds."""
     return _decoder.decode(record.data)
@@ -26,7 +42,7 @@ async def unfinished(store: RecordStore, session: SessionKey) -> list[Effect]:
     return [effect_of(record) async for record in unfinished_records(store, session)]
 
 
-async def unfinished_records(store: RecordStore, session: SessionKey | None = None) -> AsyncGenerator[Record]:
+async def unfinished_records(store: Records, session: SessionKey | None = None) -> AsyncGenerator[Record]:
     """The records of effects that are `sending` or `unknown`, of one session or of all."""
     for state in (EffectState.SENDING, EffectState.UNKNOWN):
         after = ""

@@ -167,6 +167,7 @@ class Dispatcher:
             call,
             Sending(
                 context=lambda key, acted_as: self._context(call, effect_key=key, acted_as=acted_as),
+                looks=lambda effect: self._context(call, effect_key=effect.key, user_id=effect.user_id),
                 run=lambda context: self._guarded(tool, call, context),
                 error_text=_text_of,
             ),
@@ -258,12 +259,18 @@ class Dispatcher:
         return EffectSender(ledger, self._journal, clock=self._setup.clock, entered=self.started)
 
     def _context(
-        self, call: ToolCall, *, effect_key: str = "", acted_as: Callable[[str], None] = lambda _: None
+        self,
+        call: ToolCall,
+        *,
+        effect_key: str = "",
+        acted_as: Callable[[str], None] = lambda _: None,
+        user_id: str | None = None,
     ) -> Context:
+        user_id = self._user_id if user_id is None else user_id
         return Context(
             agent=self._setup.agent,
             session_id=self._session_id,
-            user_id=self._user_id,
+            user_id=user_id,
             call_id=call.id,
             trace_id=self._trace_id,
             clock=self._setup.clock,
@@ -272,7 +279,7 @@ class Dispatcher:
             guards=self._setup.guards,
             effect_key=effect_key,
             acted_as=acted_as,
-            doors=self._doors,
+            doors=self._doors if user_id == self._user_id else self._setup.kept.doors(user_id),
         )
 
     def _emit_from_anywhere(self, event: TurnEvent) -> None:

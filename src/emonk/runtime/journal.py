@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from emonk.errors import Unavailable
 from emonk.events import Event, Logged, ModelSaid, ToolReturned
 from emonk.messages import ToolCall
-from emonk.records import Lease, Record, Reply, UsageRow
+from emonk.records import Lease, Record, Reply, SessionKey, UsageRow
 from emonk.store.protocol import Append, Bill, Finish, Operation, Release, Store
 from emonk.store.record_protocol import Put
 
@@ -82,6 +82,18 @@ class Journal:
     async def record(self, namespace: str, key: str) -> Record | None:
         """One record of the store, as it is there."""
         return await self._store.record(namespace, key)
+
+    async def records(
+        self,
+        namespace: str,
+        *,
+        session: SessionKey | None = None,
+        state: str | None = None,
+        after: str = "",
+        limit: int = 100,
+    ) -> list[Record]:
+        """Records of the store in the order of their keys, as they are there."""
+        return await self._store.records(namespace, session=session, state=state, after=after, limit=limit)
 
     def check(self) -> None:
         """Find out before more work is done whether a write has failed meanwhile.

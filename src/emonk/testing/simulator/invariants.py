@@ -66,6 +66,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     ledger.no_effect_happens_twice,
     acts.no_unknown_outcome_is_retried,
     acts.no_call_acts_twice,
+    ledger.what_is_unknown_is_not_sent_anew,
     ledger.ledger_and_remote_agree,
     ledger.what_can_be_looked_up_is_known,
     survival.what_acted_is_told,

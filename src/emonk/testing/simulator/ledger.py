@@ -3,7 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from emonk.records import EffectState
+import msgspec
+
+from emonk.records import Effect, EffectState, SessionKey
 from emonk.testing.simulator.history import History, Looked, ToolActed, ToolBegan
 
 _MAY_HAVE_ACTED = frozenset({EffectState.DONE, EffectState.UNKNOWN})
@@ -40,6 +42,29 @@ def ledger_and_remote_agree(history: History) -> Iterator[str]:
         return
     kept = {effect.key for effect in history.ended.effects}
     yield from (f"not in the ledger: {one.line()}" for one in history.of(ToolActed) if one.key and one.key not in kept)
+
+
+def what_is_unknown_is_not_sent_anew(history: History) -> Iterator[str]:
+    """Nor for a later message, under another key: an effect that is `unknown` in the end was so ever since its turn."""
+    if history.ended is None:
+        return
+    effects = {effect.key: effect for effect in history.ended.effects}
+    left: dict[tuple[SessionKey, str, str, bytes], ToolBegan] = {}
+    for began in history.of(ToolBegan):
+        effect = effects.get(began.key)
+        if effect is None:
+            continue
+        earlier = left.get(_call_of(effect))
+        if earlier is not None and earlier.key != began.key:
+            yield earlier.line()
+            yield began.line()
+            return
+        if effect.state is EffectState.UNKNOWN:
+            left[_call_of(effect)] = began
+
+
+def _call_of(effect: Effect) -> tuple[SessionKey, str, str, bytes]:
+    return effect.session, effect.tool, effect.account, msgspec.json.encode(effect.arguments, order="deterministic")
 
 
 def what_can_be_looked_up_is_known(history: History) -> Iterator[str]:

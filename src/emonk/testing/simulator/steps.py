@@ -38,7 +38,12 @@ ASKED = (
 )
 """What an instance does, as far as somebody else sees it."""
 
-_READS = {"due": "look for due", "reply": "look for reply", "record": "look up effect"}
+_READS = {
+    "due": "look for due",
+    "reply": "look for reply",
+    "record": "look up effect",
+    "records": "look up effect",
+}
 
 
 def kinds() -> Iterator[str]:
