@@ -19,6 +19,7 @@ from emonk.extend import Page
 from emonk.gateway.app import close_turns, create_app
 from emonk.models.protocol import ModelRequest
 from emonk.resilience.section import ComponentSection, ResilienceSection
+from emonk.runtime.compression.section import ContextSection
 from emonk.skills.protocol import Runnable
 from emonk.testing.model import Answer, ScriptedModel
 
@@ -60,11 +61,20 @@ def agent_of(
     *,
     name: str = "tester",
     tools: Iterable[Runnable] = (),
+    context: ContextSection | None = None,
 ) -> Agent:
     """An agent, not started, that answers from a script and keeps its sessions in `folder`."""
     store = f"sqlite:///{folder / 'sessions.db'}"
     once = ResilienceSection(models=ComponentSection(retries=0))  # real time is not waited away
-    return Agent(name, ScriptedModel(script), tools=tuple(tools), store=store, unpriced="allow", resilience=once)
+    return Agent(
+        name,
+        ScriptedModel(script),
+        tools=tuple(tools),
+        store=store,
+        unpriced="allow",
+        resilience=once,
+        context=context,
+    )
 
 
 @asynccontextmanager

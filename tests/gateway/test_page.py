@@ -1,6 +1,7 @@
 """The chat page in a real browser, as a user sees it."""
 
 import asyncio
+import re
 import subprocess
 from pathlib import Path
 
@@ -9,8 +10,10 @@ from playwright.sync_api import Page, expect
 
 from emonk import tool
 from emonk.agent import Agent
-from emonk.messages import ToolMessage
+from emonk.messages import ToolMessage, UserMessage
 from emonk.models.protocol import ModelRequest
+from emonk.runtime.compression.section import ContextSection
+from emonk.runtime.compression.summary import RULES
 from emonk.testing.model import Plain, call
 from tests.conftest import PROJECT
 from tests.gateway.browsing import Background, sign_in
@@ -245,6 +248,61 @@ def test_what_another_tab_said_is_shown_on_return(page: Page, background: Backgr
             )
             expect(tab.locator(".answer")).to_have_count(3)
             expect(tab.locator("details.tool")).to_have_count(3)
+
+
+PAGE = "The quarterly report names src/report/q3.py and ticket ACME-42. " * 10
+NOTE = "What was said before is summarised for the model"
+
+
+@tool(risk="low", idempotent=True)
+async def read_page(number: int) -> str:
+    """Read a page of a book.
+
+    Args:
+        number: which.
+    """
+    return f"page {number}: {PAGE}"
+
+
+class Reader:
+    """A model that reads so many pages, one by one, each time that it is asked something else."""
+
+    def __init__(self, pages: int) -> None:
+        self.pages = pages
+        self.summaries = 0
+
+    def __call__(self, request: ModelRequest) -> Plain:
+        if request.instructions == RULES:
+            self.summaries += 1
+            return "The user wants the report read."
+        if isinstance(request.messages[-1], UserMessage) and self.pages == 0:
+            return "Gladly."
+        self.pages -= 1
+        return call("read_page", number=self.pages) if self.pages >= 0 else "All is read."
+
+
+def test_a_summary_is_told_once_before_the_answer_as_it_comes_and_after_a_reload(
+    page: Page, background: Background, tmp_path: Path
+) -> None:
+    reader = Reader(0)
+    agent = agent_of(tmp_path, reader, tools=[read_page], context=ContextSection(budget=2000))
+    with background.serving(agent) as url:
+        sign_in(page, url)
+        box = page.get_by_label("Message")
+        box.fill("Hello")
+        box.press("Enter")
+        expect(page.locator(".answer")).to_contain_text("Gladly.")
+        expect(page.get_by_text(NOTE)).to_have_count(0)
+        reader.pages = 20
+        box.fill("Read the report to the end.")
+        box.press("Enter")
+        for _ in range(2):
+            expect(page.locator(".answer").last).to_contain_text("All is read.")
+            expect(page.locator("#log > *")).to_have_text(
+                ["Hello", re.compile("Gladly"), "Read the report to the end.", NOTE, re.compile(r"All is read\.")]
+            )
+            page.reload()
+        assert reader.summaries > 1
 
 
 @tool(risk="low", triggers=("charge the card",))

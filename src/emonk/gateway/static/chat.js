@@ -322,6 +322,7 @@ function take(answer, name, data) {
     case "progress": answer.progress(data); break;
     case "tool_result": answer.result(data); break;
     case "model_retry": answer.delay(data.text); break;
+    case "context_compressed": answer.summarised(); break;
     case "reply":
       answer.settle();
       if (data.status === "done") answer.whole(data.text);

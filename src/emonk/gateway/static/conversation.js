@@ -18,7 +18,7 @@ export function said(text) {
   return element("div", { class: "said" }, text);
 }
 
-export function divider(text) {
+function divider(text) {
   return element("p", { class: "divider" }, text);
 }
 
@@ -29,6 +29,7 @@ export class Answer {
     this.tools = new Map();
     this.asides = []; // told to the model only, though the offline one repeats it
     this.text = null;
+    this.above = null; // a note before the answer
     this.dots = element("div", { class: "waiting", role: "img", "aria-label": "Working" });
     this.dots.append(element("i"), element("i"), element("i"));
   }
@@ -81,6 +82,13 @@ export class Answer {
     const tool = new Tool(name, given);
     this.tools.set(id, tool);
     this.put(tool.node);
+  }
+
+  // What was said before was too much for the model; told once, though each step of the turn may find it so.
+  summarised() {
+    if (this.above) return;
+    this.above = divider("What was said before is summarised for the model");
+    this.node.before(this.above);
   }
 
   progress({ id, text }) { this.tools.get(id)?.note(text); }
@@ -237,7 +245,7 @@ export function replay(log, events) {
         open = null;
         break;
       case "summary":
-        log.append(divider("What was said before is summarised for the model"));
+        growing().summarised();
         break;
     }
   }
