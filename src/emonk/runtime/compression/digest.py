@@ -4,14 +4,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from emonk.messages import AssistantMessage, Message, ToolCall, ToolMessage, UserMessage
+from emonk.runtime.compression.extracts import merged, read, written
 
 WORDS = 400
 """At most; a model has 500."""
 
-_SHARE = 3
-"""An extract of an earlier summary takes at most one part in so many."""
-
-_HEADER = "(Extracts, not written by a model.)"
 _LINE = 160
 """Characters of one line."""
 
@@ -37,23 +34,29 @@ def digest(messages: Sequence[Message], earlier: str, *, words: int = WORDS, cha
 
     Args:
         messages: what is to be summarised, without the earlier summary.
-        earlier: that summary, which is folded in; empty without one.
+        earlier: that summary; the sections of extracts are merged with the new ones, a model's text is kept in part.
         words: at most so many.
         characters: at most so many.
     """
-    sections = [
-        ("Earlier", _clipped(earlier.removeprefix(_HEADER), words // _SHARE, characters // _SHARE).splitlines()),
-        ("Requests", _last(_requests(messages), 12)),
-        ("Decisions", _last(_decisions(messages), 8)),
-        ("Tools", _last(_outcomes(messages), 12)),
-        ("Named", _named(messages)),
-        ("Open questions", _last(_questions(messages), 4)),
-    ]
-    lines = [_HEADER]
-    for title, found in sections:
-        if found:
-            lines += [f"{title}:", *(line if title == "Earlier" else f"- {line}" for line in found)]
-    return _clipped("\n".join(lines), words, characters)
+    said = [message for message in messages if not (isinstance(message, AssistantMessage) and _by_rules(message.text))]
+    found = {
+        "Requests": list(_requests(said)),
+        "Decisions": list(_decisions(said)),
+        "Tools": list(_outcomes(messages)),
+        "Named": list(_named(said)),
+        "Open questions": list(_questions(messages)),
+    }
+    older = read(earlier)
+    older["Decisions"] = [line for line in older.get("Decisions", []) if not _by_rules(line)]
+    return written(merged(older, found), words=words, characters=characters)
+
+
+def _by_rules(text: str) -> bool:
+    """Whether the offline planner said it: it says so, and it decides nothing."""
+    from emonk.models.offline import UNCONFIGURED, UNREACHABLE  # noqa: PLC0415 - only when it is needed
+
+    told = (UNCONFIGURED.why, UNREACHABLE.why)
+    return any(line.lstrip("*").startswith(told) for line in text.splitlines())
 
 
 def _requests(messages: Iterable[Message]) -> Iterator[str]:
@@ -88,41 +91,22 @@ def _outcomes(messages: Iterable[Message]) -> Iterator[str]:
 def _questions(messages: Sequence[Message]) -> Iterator[str]:
     """Those that were asked last; earlier ones have likely been answered."""
     for message in messages[-4:]:
-        if not isinstance(message, ToolMessage):
+        if not isinstance(message, ToolMessage) and not _by_rules(message.text):
             yield from (_line(one) for one in _sentences(message.text) if one.endswith("?"))
 
 
-def _named(messages: Iterable[Message]) -> list[str]:
-    found: dict[str, None] = {}
+def _named(messages: Iterable[Message]) -> Iterator[str]:
     for message in messages:
         texts = [one.content for one in message.results] if isinstance(message, ToolMessage) else [message.text]
         for text in texts:
             words = [word.strip(_AROUND) for word in set(text[:_TEXT].split()) if 3 < len(word) < 120]
-            found.update(dict.fromkeys(sorted(word for word in words if _IDENTIFIER.fullmatch(word))))
-    return [_clipped(", ".join(list(found)[-30:]), 60, 800)] if found else []
+            yield from sorted(word for word in words if _IDENTIFIER.fullmatch(word))
 
 
 def _sentences(text: str) -> list[str]:
     return [one for one in _SENTENCE.split(text[:_TEXT].strip()) if one.strip()]
 
 
-def _last(lines: Iterable[str], count: int) -> list[str]:
-    return list(dict.fromkeys(line for line in lines if line))[-count:]
-
-
 def _line(text: str) -> str:
     text = " ".join(text[: 4 * _LINE].split())
     return text if len(text) <= _LINE else f"{text[: _LINE - 1]}…"
-
-
-def _clipped(text: str, words: int, characters: int) -> str:
-    """The text up to so many words and characters, at the end of a word."""
-    text = text.strip()
-    if len(text) <= characters and len(text.split()) <= words:
-        return text
-    end = 0
-    for count, found in enumerate(re.finditer(r"\S+", text), start=1):
-        if count > words or found.end() > characters - 1:
-            break
-        end = found.end()
-    return f"{text[:end] or text[: max(0, characters - 1)]}…"
