@@ -50,6 +50,8 @@ def answer(
 class ScriptedModel:
     """A `Model` that gives the answers of a script, one per call.
 
+    A summary of a conversation that outgrew its budget is a call, too, and takes the next answer.
+
     Attributes:
         requests: every request so far, as it was at the time of the call.
         closed: whether `aclose` was called.
