@@ -34,5 +34,6 @@ def create(spec: str, *, api_key: str | None = None, base_url: str | None = None
             )
         case _:
             near = difflib.get_close_matches(provider, PROVIDERS, 1)
-            hint = f"did you mean {near[0]}:NAME?" if near and near[0] != provider else "write gemini:NAME or offline"
+            meant = "offline" if near == ["offline"] else "".join(f"{one}:NAME" for one in near)
+            hint = f"did you mean {meant}?" if near and near[0] != provider else "write gemini:NAME or offline"
             raise InvalidConfig(f"{spec!r} names no model this version has", hint=hint)
