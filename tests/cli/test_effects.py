@@ -36,6 +36,8 @@ def test_what_nobody_knows_is_listed_until_a_person_settles_it(agent: Path) -> N
     assert "unknown" in row
     assert "\x1b" not in row
     assert "(see emonk effects list)" in refused("sessions", "delete", "s1", "--yes", code=1)
+    told = refused("sessions", "delete", "s1", "--yes", "--agent", agent, code=1)
+    assert told.endswith(f"(see emonk effects list --agent {agent})")
     start = str(unknown["key"])[:12]
     assert row.startswith(start)
     settled = emonk("effects", "settle", start, "--did-not-happen", "--note", "the page shows nothing")
@@ -53,12 +55,19 @@ def test_effects_of_other_sessions_and_agents_are_left_out(agent: Path) -> None:
     assert [one["arguments"] for one in listed("--session", "s2")] == [{"text": "supper"}]
     assert len(listed("--agent", agent)) == 2
     assert listed("--agent", "marketing") == []
+    assert "there is no session 'nope'" in refused("effects", "list", "--session", "nope")
+    assert "marketing has no session 's2'" in refused("effects", "list", "--session", "s2", "--agent", "marketing")
 
 
 def test_what_cannot_be_settled_is_one_line(agent: Path) -> None:
     (unknown,) = listed()
     key = str(unknown["key"])
     assert "say what you found (--happened or --did-not-happen)" in refused("effects", "settle", key)
+    both = refused("effects", "settle", key, "--did-not-happen", "--happened")
+    assert both == "error: say one of --happened and --did-not-happen"
+    assert "--agent PATH looks in the store of an agent.yaml" in refused("effects", "settle", "ffff", "--happened")
+    named = refused("effects", "settle", "ffff", "--happened", "--agent", agent)
+    assert named.endswith(f"(see emonk effects list --all --agent {agent})")
     assert "there is no effect 'ffff\\x1b'" in refused("effects", "settle", "ffff\x1b", "--happened")
     assert "there is no effect ''" in refused("effects", "settle", "", "--happened")
     assert emonk("effects", "settle", key, "--happened").returncode == 0
@@ -70,8 +79,8 @@ def test_what_cannot_be_settled_is_one_line(agent: Path) -> None:
 
 
 def test_without_a_store_there_is_nothing_to_list(tmp_path: Path) -> None:
-    assert emonk("effects", "list", EMONK_DATA_DIR=str(tmp_path / "none")).stdout == "every effect is at its end\n"
+    none = str(tmp_path / "none")
+    assert emonk("effects", "list", EMONK_DATA_DIR=none).stdout == "no effects yet\n"
+    assert "there is no session 'nope'" in refused("effects", "list", "--session", "nope", EMONK_DATA_DIR=none)
     assert not (tmp_path / "none").exists()
-    assert "there is no effect" in refused(
-        "effects", "settle", "ab", "--happened", EMONK_DATA_DIR=str(tmp_path / "none")
-    )
+    assert "there is no effect" in refused("effects", "settle", "ab", "--happened", EMONK_DATA_DIR=none)

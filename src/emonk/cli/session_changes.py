@@ -84,7 +84,8 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> int:
     """Delete a session with all that belongs to it. What it cost stays on the bill."""
-    from emonk.agent.sessions import AgentSessions  # noqa: PLC0415 - as above
+    from emonk.agent.sessions import EFFECTS_OPEN, AgentSessions  # noqa: PLC0415 - as above
+    from emonk.errors import Unavailable  # noqa: PLC0415 - as above
 
     async def known(_store: "Store", info: "Session") -> "Session":
         return info
@@ -95,7 +96,12 @@ def delete(
         return FAILED
 
     async def query(store: "Store", info: "Session") -> None:
-        await AgentSessions(info.agent, lambda: store).delete(info.session_id)
+        try:
+            await AgentSessions(info.agent, lambda: store).delete(info.session_id)
+        except Unavailable as error:
+            if agent is not None and error.code == EFFECTS_OPEN:
+                error.hint = f"{error.hint} --agent {agent}"
+            raise
 
     with_session(session_id, agent, query)
     say(f"deleted {one_line(info.session_id)}")

@@ -79,16 +79,23 @@ def with_session(session_id: str, agent: str | None, query: "Callable[[Store, Se
             said = f"several agents have a session {_named(session_id)}"
             raise UsageError(said, f"add --agent with one of {names}")
         if not found:
-            raise _missing(session_id, agent, place)
+            raise missing(session_id, agent, place)
         return (await query(store, found[0]),)
 
     answer = ask(place, asking)
     if answer is None:
-        raise _missing(session_id, agent, place)
+        raise missing(session_id, agent, place)
     return answer[0]
 
 
-def _missing(session_id: str, agent: str | None, place: Place) -> UsageError:
+async def known(store: "Store", session_id: str, agent: str | None, place: Place) -> None:
+    """Raise the error of one that is missing, if no agent there has a session of that name."""
+    if not await _find(store, session_id, place.agent):
+        raise missing(session_id, agent, place)
+
+
+def missing(session_id: str, agent: str | None, place: Place) -> UsageError:
+    """The error of a session that is not there."""
     if agent is not None:
         said = f"{place.agent} has no session {_named(session_id)}"
         return UsageError(said, f"see emonk sessions list --agent {agent}")
