@@ -110,9 +110,24 @@ def test_the_cut_is_shown_where_it_is_and_the_summary_where_it_was_written() -> 
     summary = Summarised(text="They spoke of Paris.", cutoff=3)
     text = shown(log(said("a"), answered("b"), finished(), said("c", "m2"), summary, answered("d"), finished("m2")))
     cut = text.index("cut-off: for the model the summary of revision 5 stands for all up to here")
-    assert text.index("[done;") < cut < text.index("\nc\n") < text.index("summary of all up to revision 3")
+    assert (
+        text.index("[done;")
+        < cut
+        < text.index("\nc\n")
+        < text.index("──── summary, revision 5, of all up to revision 3 ────")
+    )
     assert "  They spoke of Paris." in text
     assert "cut-off" not in shown(log(said("a"), Summarised(text="", cutoff=1)))
+
+
+def test_of_several_summaries_each_says_what_it_is_and_only_the_last_cuts() -> None:
+    first = Summarised(text="Of a.", cutoff=2, before=1512, after=1103, reason="no_model")
+    last = Summarised(text="Of a and c.", cutoff=5, before=2000, after=900)
+    text = shown(log(said("a"), finished(), said("c", "m2"), first, finished("m2"), said("e", "m3"), last))
+    assert "──── summary, revision 4, of all up to revision 2 (1,512 to 1,103 tokens; no_model) ────" in text
+    assert "──── summary, revision 7, of all up to revision 5 (2,000 to 900 tokens) ────" in text
+    assert text.count("cut-off:") == 1
+    assert "cut-off: for the model the summary of revision 7 stands for all up to here" in text
 
 
 def test_whatever_ended_a_turn_is_told() -> None:

@@ -31,6 +31,8 @@ SHORT_CHARACTERS = 600
 TOLD_CHARACTERS = 60
 """Of an error: so much is in the line that says how a call ended."""
 
+REASON_CHARACTERS = 120
+
 RULE = "\u2500" * 4
 
 
@@ -50,11 +52,14 @@ class Conversation:
         self._full = full
         self._turns = {turn.revision: turn for turn in recorded_turns(events)}
         self._turn: RecordedTurn | None = None
-        self._summaries = [
-            (logged.revision, logged.event.cutoff)
-            for logged in events
-            if isinstance(logged.event, Summarised) and logged.event.text
-        ]
+        self._in_force = next(
+            (
+                (logged.revision, logged.event.cutoff)
+                for logged in reversed(events)
+                if isinstance(logged.event, Summarised) and logged.event.text
+            ),
+            None,
+        )
 
     def head(self, about: Session) -> Iterator[str]:
         """What is known of the session beside its log."""
@@ -75,11 +80,10 @@ class Conversation:
         """The events."""
         for logged in self._events:
             yield from self._of(logged)
-            for revision, cutoff in self._summaries:
-                if cutoff == logged.revision:
-                    yield ""
-                    said = f"cut-off: for the model the summary of revision {revision} stands for all up to here"
-                    yield self._faint(f"{RULE} {said} {RULE}")
+            if self._in_force is not None and self._in_force[1] == logged.revision:
+                yield ""
+                said = f"cut-off: for the model the summary of revision {self._in_force[0]} stands for all up to here"
+                yield self._faint(f"{RULE} {said} {RULE}")
 
     def foot(self) -> Iterator[str]:
         """What all turns came to."""
@@ -109,12 +113,12 @@ class Conversation:
             case ToolReturned(result=result, seconds=seconds):
                 yield self._faint(result_line(result, seconds))
                 yield from self._result(result)
-            case Summarised(text=text, cutoff=cutoff):
+            case Summarised(text=text) as summary:
                 yield ""
                 if not text:
                     yield self._faint(f"{RULE} long results up to here are shown in part {RULE}")
                     return
-                yield self._faint(f"{RULE} summary of all up to revision {cutoff} {RULE}")
+                yield self._faint(f"{RULE} {_summary_line(logged.revision, summary)} {RULE}")
                 yield from self._long(text)
             case event:
                 yield from self._ending(logged, event)
@@ -210,3 +214,9 @@ class Conversation:
 
     def _faint(self, text: str) -> str:
         return dim(text, self._stream)
+
+
+def _summary_line(revision: int, summary: Summarised) -> str:
+    sizes = f"{summary.before:,} to {summary.after:,} tokens" if summary.before and summary.after else ""
+    known = "; ".join(filter(None, (sizes, one_line(summary.reason, REASON_CHARACTERS))))
+    return f"summary, revision {revision}, of all up to revision {summary.cutoff}{known and f' ({known})'}"
