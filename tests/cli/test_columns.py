@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emonk.cli.columns import side_by_side
+from emonk.cli.columns import cells, clipped, side_by_side
 
 
 def test_lines_break_between_words_and_within_long_ones() -> None:
@@ -31,3 +31,10 @@ def test_the_divider_stands_where_it_should_and_no_word_is_lost(left: str, right
     plain = "".join(letter for letter in left if letter.isascii() and letter.isalnum())
     shown = "".join(line.split("\u2502")[0] for line in lines)
     assert plain in "".join(letter for letter in shown if letter.isascii() and letter.isalnum()) or not left.isascii()
+
+
+@given(st.text(st.characters(categories=("L", "N", "P"))), st.integers(3, 40))
+def test_what_is_clipped_fits_and_begins_as_it_did(line: str, room: int) -> None:
+    shown = clipped(line, room)
+    assert cells(shown) <= room
+    assert shown == line or line.startswith(shown.removesuffix("\u2026"))

@@ -35,7 +35,8 @@ def test_an_export_comes_back_under_its_name_or_another(agent: Path, tmp_path: P
     exported = emonk("sessions", "export", "s1", "-o", file)
     assert exported.returncode == 0
     assert "a session of that name already (add --as NEW_ID)" in refused("sessions", "import", file)
-    assert emonk("sessions", "import", file, "--as", "s2").stdout == "s2\n"
+    imported = emonk("sessions", "import", file, "--as", "s2")
+    assert (imported.stdout, imported.stderr) == ("s2\n", "imported s2 of helper, 5 events\n")
     assert emonk("sessions", "import", "-", "--as", "s3", "--agent", "other", stdin=file.read_text()).stdout == "s3\n"
     assert set(listed()) == {"s1", "s2", "s3"}
     first, second = (emonk("sessions", "export", name).stdout.splitlines()[1:] for name in ("s1", "s2"))

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from emonk.cli.columns import cells
+from emonk.cli.sessions import table
+from emonk.records import Session
 from tests.cli.outage import Outage, stand_in
 from tests.cli.running import Terminal, emonk, refused, write_agent
 
@@ -37,6 +40,31 @@ def test_the_list_names_agent_and_title(agent: Path) -> None:
     assert (listed["session_id"], listed["agent"]) == ("s1", "helper")
 
 
+def test_on_a_terminal_no_row_wraps_and_a_title_with_little_room_is_left_out() -> None:
+    title = "Compare the trains to \u5317\u4eac with those to Paris"
+    found = [
+        Session(
+            agent="helper",
+            session_id=name,
+            user_id="ann",
+            participants=("ann",),
+            created_at=1,
+            last_active=1,
+            title=title,
+        )
+        for name in ("s1", "0198c0de-0000-7000-8000-000000000000")
+    ]
+    for width in (80, 100, 140):
+        rows = table(found, width)
+        assert max(map(cells, rows)) <= width
+        assert ("TITLE" in rows[0]) == (width > 80)
+    assert "Compare the" in table(found, 100)[1]
+    assert table(found, 140)[1].endswith("Paris")
+    assert "TITLE" not in table(found, 84)[0]
+    assert table(found)[1].endswith("Paris")
+    assert "Compare the trains" in table(found[:1], 80)[1]
+
+
 def test_show_tells_what_was_said_and_done(agent: Path) -> None:
     shown = emonk("sessions", "show", "s1").stdout
     for part in ("s1, helper", "local", "greet Ada", '→ greet(who="Ada")', "✓ greet", "Hello \u241b[31mAda"):
@@ -64,6 +92,7 @@ def test_a_long_session_is_shown_in_parts(agent: Path) -> None:
     assert "greet(who=" in part
     assert ", revision 1\n" not in part
     assert part.endswith("[go on with --after 3]\n")
+    assert emonk("sessions", "show", "s1", "--after", 99).stdout.endswith("\n[nothing after revision 99]\n")
     events = json.loads(emonk("sessions", "show", "s1", "--json", "--after", 1, "--limit", 2).stdout)["events"]
     assert [event["revision"] for event in events] == [2, 3]
 

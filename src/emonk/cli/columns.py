@@ -13,7 +13,12 @@ def side_by_side(left: str, right: str, width: int) -> Iterator[str]:
     """The lines of both, broken to half of `width` cells each and safe to show."""
     room = max((width - len(DIVIDER)) // 2, 1)
     for one, other in zip_longest(_broken(left, room), _broken(right, room), fillvalue=""):
-        yield f"{one}{' ' * (room - _cells(one))}{DIVIDER}{other}".rstrip()
+        yield f"{one}{' ' * (room - cells(one))}{DIVIDER}{other}".rstrip()
+
+
+def clipped(line: str, room: int) -> str:
+    """A line of at most `room` cells (3 or more); one that was cut ends in a sign."""
+    return line if cells(line) <= room else _cut(line, max(room - 1, 1))[0].rstrip() + "\u2026"
 
 
 def _broken(text: str, room: int) -> Iterator[str]:
@@ -26,7 +31,7 @@ def _wrapped(line: str, room: int) -> Iterator[str]:
     shown = ""
     for word in line.split(" "):
         joined = f"{shown} {word}" if shown else word
-        if _cells(joined) <= room:
+        if cells(joined) <= room:
             shown = joined
             continue
         if shown:
@@ -40,16 +45,16 @@ def _cut(word: str, room: int) -> list[str]:
     pieces = [""]
     taken = 0
     for letter in word:
-        cells = _cells(letter)
-        if taken + cells > room and pieces[-1]:
+        wide = cells(letter)
+        if taken + wide > room and pieces[-1]:
             pieces.append("")
             taken = 0
         pieces[-1] += letter
-        taken += cells
+        taken += wide
     return pieces
 
 
-def _cells(text: str) -> int:
+def cells(text: str) -> int:
     """How many cells of a terminal the text takes (Unicode Standard Annex 11)."""
     if text.isascii():
         return len(text)

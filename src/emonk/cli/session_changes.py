@@ -33,6 +33,7 @@ def import_session(
     """Bring back an exported session, whole or not at all. Without --agent it goes to the agent that it belonged to."""
     from emonk.agent.lines import names  # noqa: PLC0415  help is shown without it
     from emonk.agent.sessions import AgentSessions  # noqa: PLC0415 - as above
+    from emonk.cli.amounts import counted  # noqa: PLC0415 - as above
     from emonk.errors import Conflict  # noqa: PLC0415 - as above
 
     if session_id is not None and not (session_id.strip() and session_id.isprintable()):
@@ -58,11 +59,12 @@ def import_session(
     made = ask(place, query, anew=True)
     if made is not None:
         say(made.session_id)
+        note(f"imported {one_line(made.session_id)} of {one_line(made.agent)}, {counted(made.revision, 'event')}")
 
 
 def rename(
     session_id: SessionArgument,
-    title: Annotated[str, typer.Argument(help="One line.")],
+    title: Annotated[str, typer.Argument(metavar="TITLE", help="One line.")],
     agent: AgentOption = None,
 ) -> None:
     """Give a session another title."""

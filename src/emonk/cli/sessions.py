@@ -1,5 +1,6 @@
 """`emonk sessions`: what was said, to read and to take away."""
 
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,10 +17,13 @@ if TYPE_CHECKING:
     from emonk.records import Session
     from emonk.store.protocol import Store
 
+GAP = "  "
 TITLE_WIDTH = 48
+TITLE_LEAST = 12
+"""Where a terminal leaves a title fewer cells, it says nothing and is left out."""
 
 app = typer.Typer(
-    help="List, show, export, import, rename and delete sessions.", add_completion=False, rich_markup_mode=None
+    help="List, show, export, import, rename, delete and prune sessions.", add_completion=False, rich_markup_mode=None
 )
 
 
@@ -39,7 +43,8 @@ def list_sessions(
 
         say(encode([session_json(info) for info in found]).decode())
     elif found:
-        for row in _table(found):
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        for row in table(found, width):
             say(row)
     else:
         say(f"no sessions of {place.agent} yet" if place.agent else "no sessions yet")
@@ -75,6 +80,8 @@ def show(
     for part in (conversation.head(info), conversation.lines(), conversation.foot()):
         for line in part:
             say(line)
+    if after and not events:
+        say(f"[nothing after revision {after}]")
     if limit is not None and events and events[-1].revision < info.revision:
         say(f"\n[go on with --after {events[-1].revision}]")
 
@@ -110,8 +117,10 @@ app.command("delete")(session_changes.delete)
 app.command("prune")(session_changes.prune)
 
 
-def _table(found: "list[Session]") -> list[str]:
+def table(found: "list[Session]", width: int | None = None) -> list[str]:
+    """A heading and a row for each session; titles get what `width` leaves, and are left out where that is little."""
     from emonk.cli.amounts import when  # noqa: PLC0415
+    from emonk.cli.columns import cells, clipped  # noqa: PLC0415
 
     rows = [("SESSION", "AGENT", "LAST ACTIVE", "MESSAGES", "TITLE")]
     for info in found:
@@ -120,5 +129,14 @@ def _table(found: "list[Session]") -> list[str]:
         rows.append(
             (one_line(key.session_id), one_line(key.agent), when(info.last_active), str(info.message_count), title)
         )
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    return ["  ".join([cell.ljust(width) for cell, width in zip(row, widths, strict=False)] + [row[4]]) for row in rows]
+    widths = [max(cells(row[column]) for row in rows) for column in range(4)]
+    room = TITLE_WIDTH if width is None else min(width - sum(widths) - 4 * len(GAP), TITLE_WIDTH)
+    lines: list[str] = []
+    for *row, title in rows:
+        padded = [cell + " " * (most - cells(cell)) for cell, most in zip(row, widths, strict=True)]
+        if width is None:
+            padded.append(title)
+        elif room >= TITLE_LEAST:
+            padded.append(clipped(title, room))
+        lines.append(GAP.join(padded).rstrip())
+    return lines
