@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, cast
 
+from emonk.models.offline.assignments import Assignment
 from emonk.models.offline.triggers import find_choice, is_place, rest_of
 from emonk.models.offline.values import Schema, is_free, takes_one_word, value_of
-from emonk.models.offline.words import EDGES, EMPTY, PREPOSITIONS, Word, stem
+from emonk.models.offline.words import ARTICLES, EDGES, EMPTY, PREPOSITIONS, Word, stem
 
 _QUOTED = re.compile(r'"([^"\n]+)"|“([^”\n]+)”|`([^`\n]+)`|(?<!\w)\'([^\'\n]+)\'(?!\w)')
 _PATH = re.compile(r"(?<!\S)(?:~?[\w.-]*/[\w./-]*|[\w-]+\.[A-Za-z]\w{0,4})(?=[\s,;:!?]|\.?$)")
@@ -30,6 +32,8 @@ class Finder:
         known: dict[str, Any],
         taken: frozenset[Word] = frozenset(),
         tail: tuple[str, int] | None = None,
+        given: Sequence[Assignment] = (),
+        covers: Callable[[int], bool] = lambda _at: False,
     ) -> None:
         self._properties: dict[str, Schema] = schema.get("properties", {})
         self._required: list[str] = schema.get("required", [])
@@ -39,10 +43,19 @@ class Finder:
         self._head = head_of(command, found)
         self._taken = set(taken)
         self._tail = tail
+        self._given = given
+        self._covers = covers
+        self._refused: list[str] = []
         self.arguments = dict(known)
 
     def find(self, used: frozenset[str]) -> dict[str, Any]:
         """The arguments; `used` are the stems that chose the tool and say nothing more."""
+        for one in self._given:
+            schema = self._properties[one.name]
+            value = one.value if is_free(schema) and not takes_one_word(schema) else one.value.rstrip(",;")
+            if not self._put(one.name, schema, value):
+                self._refused.append(self._text[one.start : one.end])
+        self._refused += self._torn()
         for name, schema in self._open():
             self._put(name, schema, self._mentioned(name, schema))
         for name, schema in self._open():
@@ -61,7 +74,23 @@ class Finder:
         """The words of the command that are in no argument and not `known`: what the user said beyond this tool."""
         said = {word for value in self.arguments.values() for word in _words_of(value)}
         left = [word for word in self._head if word.stem not in EMPTY | known and word not in self._taken]
-        return tuple(dict.fromkeys(word.plain for word in left if _bare(word.raw) not in said))
+        return tuple(dict.fromkeys([*self._refused, *(word.plain for word in left if _bare(word.raw) not in said)]))
+
+    def _torn(self) -> list[str]:
+        """Words between a free text without quotes and the next assignment, small ones too: likely they are of it."""
+        pairs = [
+            (one, following)
+            for one, following in pairwise(self._given)
+            if is_free(self._properties[one.name]) and not takes_one_word(self._properties[one.name])
+        ]
+        return [
+            word.plain
+            for one, following in pairs
+            for word in self._found
+            if one.end <= word.start < following.start
+            and one.value[0] not in "\"'`"
+            and word.stem not in ARTICLES | PREPOSITIONS
+        ]
 
     def missing(self) -> list[str]:
         """Required parameters without a value."""
@@ -83,8 +112,8 @@ class Finder:
 
     def _mentioned(self, name: str, schema: Schema) -> Any | None:
         spelt = re.escape(name).replace("_", r"[\s_-]")
-        match = re.search(rf"(?<!\w){spelt}\s*([=:])\s*(\"[^\"]*\"|'[^']*'|`[^`]*`|\S+)", self._text, re.IGNORECASE)
-        if match is None:
+        match = re.search(rf"(?<!\w){spelt}\s*([=:])\s*(\"[^\"]*\"|'[^']*'|`[^`]*`|\S+)", self._command, re.IGNORECASE)
+        if match is None or self._covers(match.start()):
             return self._beside(name, schema)
         self._taken |= {word for word in self._found if word.start <= match.start() < word.end}
         text = match.group(2)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from emonk.models.offline.arguments import Finder, head_of
+from emonk.models.offline.assignments import Assignment, assignments, blanked
 from emonk.models.offline.triggers import Fit, Trigger
 from emonk.models.offline.values import value_of
 from emonk.models.offline.words import EMPTY, PREPOSITIONS, STOP, Speller, Word, pieces, stem, words
@@ -26,17 +27,19 @@ _NAME, _DESCRIPTION, _PARAMETER = 1.0, 0.6, 0.3
 class Plan(msgspec.Struct, frozen=True):
     """A tool that the text means, its arguments, and the required ones that the text does not give.
 
-    `unexplained` are the words that the call would leave out: then it is not what was asked for.
+    `unexplained` are the words that the call would leave out: then it is not what was asked for. `twice` are parameters
+    that the text gives more than one value.
     """
 
     tool: ToolLike
     arguments: dict[str, Any]
     missing: tuple[str, ...]
     unexplained: tuple[str, ...] = ()
+    twice: tuple[str, ...] = ()
 
     @property
     def ready(self) -> bool:
-        return not self.missing and not self.unexplained
+        return not self.missing and not self.unexplained and not self.twice
 
 
 class _Entry:
@@ -45,7 +48,8 @@ class _Entry:
     def __init__(self, tool: ToolLike) -> None:
         self.tool = tool
         self.schema = tool.parameters
-        properties: dict[str, Any] = self.schema.get("properties", {})
+        self.properties: dict[str, Any] = self.schema.get("properties", {})
+        properties = self.properties
         self.triggers = [Trigger(phrase, properties) for phrase in tool.triggers]
         self.weights: dict[str, float] = {}
         choices = [str(choice) for schema in properties.values() for choice in schema.get("enum", ())]
@@ -84,9 +88,6 @@ class Catalogue:
         known = {word for entry in self._entries for word in entry.weights}
         strong = {word for entry in self._entries for word in entry.strong()}
         self._speller = Speller(strong | EMPTY, known)
-        names = {name for entry in self._entries for name in entry.schema.get("properties", {})}
-        spelt = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True)) or "(?!)"
-        self._assigned = re.compile(rf"(?<!\w)({spelt})=(\"[^\"]*\"|'[^']*'|`[^`]*`|\S+)", re.IGNORECASE)
         self._count = Counter(word for entry in self._entries for word in entry.weights)
 
     def plans(self, text: str) -> list[Plan]:
@@ -98,16 +99,38 @@ class Catalogue:
                 return fitting
         return plans
 
-    def _said(self, text: str) -> "_Said":
-        command = self._assigned.sub(lambda match: " " * len(match.group()), text)
+    def _said(self, text: str) -> "list[_Said]":
+        """What the text says to each of the tools: an assignment is one only to a tool that has the parameter."""
+        plain = self._without(text, [])
+        return [self._said_to(entry, plain) for entry in self._entries]
+
+    def _said_to(self, entry: _Entry, said: "_Said") -> "_Said":
+        """An assignment counts where no placeholder of a trigger covers it: there it is a part of that value."""
+        counted: list[Assignment] = []
+        for one in assignments(said.text, entry.properties):
+            fit = _best_fit(entry, said)
+            if fit is None or not fit.covers(one.start):
+                counted.append(one)
+                said = self._without(said.text, counted)
+        return said
+
+    def _without(self, text: str, given: list[Assignment]) -> "_Said":
+        command = blanked(text, given)
         found = words(command, self._speller)
-        return _Said(text, command, found, head_of(command, found))
+        return _Said(text, command, found, head_of(command, found), tuple(given))
 
     def continued(self, plan: Plan, text: str) -> Plan:
         """The plan with what an answer gives of the arguments that it misses."""
         found = words(text, self._speller)
         schema = plan.tool.parameters
         known = dict(plan.arguments)
+        given = assignments(text, schema.get("properties", {}))
+        if given:
+            said = self._without(text, given)
+            finder = Finder(schema, text, said.command, said.found, known=known, given=given)
+            twice = _twice(known, given)
+            arguments = finder.find(frozenset())
+            return Plan(plan.tool, arguments, tuple(finder.missing()), finder.unexplained(frozenset()), twice)
         if len(plan.missing) == 1 and found and found[0].stem not in PREPOSITIONS:
             value = value_of(text, schema["properties"][plan.missing[0]])
             known |= {} if value in (None, "") else {plan.missing[0]: value}
@@ -132,34 +155,38 @@ class Catalogue:
             said = {word.stem for word in head_of(text, words(text, self._speller))}
         return [entry.tool for entry in self._entries if entry.refused & said]
 
-    def _by_name(self, said: "_Said") -> list[Plan]:
+    def _by_name(self, said: "Sequence[_Said]") -> list[Plan]:
         """The name itself, as no sentence has it: `check_post platform=x`."""
-        names = {word.plain for word in said.head if "_" in word.plain}
-        named = [entry for entry in self._entries if entry.tool.name in names]
-        return [_plan(entry, said, Fit(0, 0, {}), frozenset((stem(entry.tool.name),))) for entry in named]
-
-    def _by_trigger(self, said: "_Said") -> list[Plan]:
-        stems = {word.stem for word in said.found}
-        fits = [(entry, fit) for entry in self._entries if (fit := _best_fit(entry, said, stems)) is not None]
-        top = max((_rank(fit) for _, fit in fits), default=0.0)
         return [
-            _plan(entry, said, fit, frozenset(said.found[at].stem for at in fit.words))
-            for entry, fit in fits
+            _plan(entry, one, Fit(0, 0, {}), frozenset((stem(entry.tool.name),)))
+            for entry, one in zip(self._entries, said, strict=True)
+            if "_" in entry.tool.name and any(word.plain == entry.tool.name for word in one.head)
+        ]
+
+    def _by_trigger(self, said: "Sequence[_Said]") -> list[Plan]:
+        pairs = zip(self._entries, said, strict=True)
+        fits = [(entry, one, fit) for entry, one in pairs if (fit := _best_fit(entry, one)) is not None]
+        top = max((_rank(fit) for _, _, fit in fits), default=0.0)
+        return [
+            _plan(entry, one, fit, frozenset(one.found[at].stem for at in fit.words))
+            for entry, one, fit in fits
             if _rank(fit) >= top - 0.2
         ]
 
-    def _by_words(self, said: "_Said") -> list[Plan]:
-        stems = {word.stem for word in said.head if word.stem not in EMPTY and not word.plain.isdigit()}
-        if not stems:
-            return []
-        scores = [(self._score(entry, stems), entry) for entry in self._entries]
-        top = max((score for score, _ in scores), default=0.0)
+    def _by_words(self, said: "Sequence[_Said]") -> list[Plan]:
+        """Of tools that fit as well, those that have the most of the parameters that are assigned."""
+        scores = [
+            (self._score(entry, stems), entry, one)
+            for entry, one in zip(self._entries, said, strict=True)
+            if (stems := {word.stem for word in one.head if word.stem not in EMPTY and not word.plain.isdigit()})
+        ]
+        top = max((score for score, _, _ in scores), default=0.0)
         if top < _THRESHOLD:
             return []
+        near = [(entry, one) for score, entry, one in scores if score >= top * _NEAR]
+        most = max(len(one.given) for _, one in near)
         return [
-            _plan(entry, said, Fit(0, 0, {}), frozenset(entry.weights))
-            for score, entry in scores
-            if score >= top * _NEAR
+            _plan(entry, one, Fit(0, 0, {}), frozenset(entry.weights)) for entry, one in near if len(one.given) == most
         ]
 
     def _score(self, entry: _Entry, said: set[str]) -> float:
@@ -174,15 +201,17 @@ class Catalogue:
 
 
 class _Said(msgspec.Struct, frozen=True):
-    """What the user wrote; `command` is the text with blanks for `name=value`, `found` and `head` are its words."""
+    """What the user wrote; `command` is the text with blanks for what is `given`, `found` and `head` are its words."""
 
     text: str
     command: str
     found: list[Word]
     head: list[Word]
+    given: tuple[Assignment, ...] = ()
 
 
-def _best_fit(entry: _Entry, said: _Said, stems: set[str]) -> Fit | None:
+def _best_fit(entry: _Entry, said: _Said) -> Fit | None:
+    stems = {word.stem for word in said.found}
     fits = [fit for trigger in entry.triggers if (fit := trigger.fit(said.command, said.found, stems)) is not None]
     best = max(fits, key=lambda fit: (fit.weight, -fit.left), default=None)
     enough = best is not None and best.weight >= _THRESHOLD * (best.weight + min(best.left, len(said.head)))
@@ -195,10 +224,27 @@ def _rank(fit: Fit) -> float:
 
 def _plan(entry: _Entry, said: _Said, fit: Fit, used: frozenset[str]) -> Plan:
     taken = frozenset(said.found[at] for at in fit.words)
-    finder = Finder(entry.schema, said.text, said.command, said.found, known=fit.arguments, taken=taken, tail=fit.tail)
+    finder = Finder(
+        entry.schema,
+        said.text,
+        said.command,
+        said.found,
+        known=fit.arguments,
+        taken=taken,
+        tail=fit.tail,
+        given=said.given,
+        covers=fit.covers,
+    )
     arguments = finder.find(used)
     known = entry.explained(said, used if fit.words else frozenset(), arguments.keys())
-    return Plan(entry.tool, arguments, tuple(finder.missing()), finder.unexplained(known))
+    twice = _twice(fit.arguments, said.given)
+    return Plan(entry.tool, arguments, tuple(finder.missing()), finder.unexplained(known), twice)
+
+
+def _twice(known: dict[str, Any], given: Sequence[Assignment]) -> tuple[str, ...]:
+    """The parameters that are given a value more than once, by assignments or by one beside a placeholder."""
+    count = Counter([*known, *(one.name for one in given)])
+    return tuple(one.name for one in given if count.pop(one.name, 1) > 1)
 
 
 def summary(description: str) -> str:

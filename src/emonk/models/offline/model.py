@@ -5,7 +5,17 @@ from collections.abc import AsyncIterator, Sequence
 from emonk.ids import uuid7
 from emonk.messages import AssistantMessage, Message, ToolCall, ToolMessage, UserMessage, assistant
 from emonk.models.offline.match import Catalogue, Plan
-from emonk.models.offline.phrase import UNCONFIGURED, Voice, ask_for, ask_which, capabilities, refuse, results, unclear
+from emonk.models.offline.phrase import (
+    UNCONFIGURED,
+    Voice,
+    ask_for,
+    ask_once,
+    ask_which,
+    capabilities,
+    refuse,
+    results,
+    unclear,
+)
 from emonk.models.protocol import ModelDelta, ModelRequest, ModelResponse, Outcome, TextDelta, ToolLike
 from emonk.records import Usage
 
@@ -74,6 +84,8 @@ def _said_of(catalogue: Catalogue, plans: Sequence[Plan], text: str, voice: Voic
             return assistant(capabilities(catalogue.offered, voice))
         case [Plan(ready=True) as plan]:
             return assistant(tool_calls=[ToolCall(f"offline_{uuid7()}", plan.tool.name, plan.arguments)])
+        case [Plan(twice=[_, *_]) as plan]:
+            return assistant(ask_once(plan, voice))
         case [Plan(missing=()) as plan]:
             return assistant(unclear(plan, voice))
         case [plan]:

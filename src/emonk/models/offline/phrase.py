@@ -8,6 +8,7 @@ import msgspec
 
 from emonk.messages import ToolResult
 from emonk.models.offline.match import Plan, limits, summary
+from emonk.models.offline.values import is_free
 from emonk.models.protocol import ToolLike
 
 
@@ -62,11 +63,18 @@ def ask_for(plan: Plan, voice: Voice) -> str:
     return "\n".join([intro, "", *lines, "", f"For example: “{example(plan.tool)}”", "", voice.answers])
 
 
+def ask_once(plan: Plan, voice: Voice) -> str:
+    """The message gives an argument two values."""
+    names = ", ".join(f"`{name}`" for name in plan.twice)
+    intro = f"I would use **{plan.tool.name}**, but your message gives {names} more than once. Which is meant?"
+    return "\n".join([intro, "", f"Say it once, for example: “{example(plan.tool)}”", "", voice.answers])
+
+
 def unclear(plan: Plan, voice: Voice) -> str:
     """Some words were not understood: what the tool does, and sentences for it."""
     words = ", ".join(f"“{word}”" for word in plan.unexplained[:_SHOWN])
     intro = f"I would use **{plan.tool.name}**, but I do not know what to make of {words}, so I have not run it."
-    sentences = [f"- {sentence}" for sentence in examples(plan.tool)[:_SHOWN]]
+    sentences = [f"- {sentence}" for sentence in examples(plan.tool)[:_SHOWN] or [example(plan.tool)]]
     described = " ".join(plan.tool.description.split())
     return "\n".join([intro, "", described, "", "Say for example:", "", *sentences, "", voice.cure, "", voice.answers])
 
@@ -97,7 +105,7 @@ def example(tool: ToolLike) -> str:
     properties: dict[str, Any] = tool.parameters.get("properties", {})
     words = tool.name.replace("_", " ").replace("-", " ")
     required: list[str] = tool.parameters.get("required", [])
-    return " ".join([words, *(f"{name}={_sample(name, properties.get(name, {}))}" for name in required)])
+    return " ".join([words, *(f"{name}={_quoted(name, properties.get(name, {}))}" for name in required)])
 
 
 def examples(tool: ToolLike) -> list[str]:
@@ -113,6 +121,12 @@ def examples(tool: ToolLike) -> list[str]:
         _SLOT.sub(lambda match: _sample(match.group(1), properties.get(match.group(1), {})), trigger)
         for trigger in chosen.values()
     ]
+
+
+def _quoted(name: str, schema: dict[str, Any]) -> str:
+    """A sample as the value of an assignment, where any words may stand."""
+    sample = _sample(name, schema)
+    return f'"{sample}"' if is_free(schema) else sample
 
 
 def _sample(name: str, schema: dict[str, Any]) -> str:

@@ -23,7 +23,7 @@ class Fit(msgspec.Struct, frozen=True):
 
     `weight` counts the words of the trigger that were there; `left` the words of the text that say something else.
     `words` are those of the text that the trigger used up; `tail` is the parameter that took all the rest, and since
-    which character.
+    which character; `spans` are where placeholders took any words, from one character to another.
     """
 
     weight: float
@@ -31,10 +31,17 @@ class Fit(msgspec.Struct, frozen=True):
     arguments: dict[str, Any]
     words: frozenset[int] = frozenset()
     tail: tuple[str, int] | None = None
+    spans: frozenset[tuple[int, int]] = frozenset()
+
+    def covers(self, at: int) -> bool:
+        """Whether that character is inside of what a placeholder took, not where it begins."""
+        return any(start < at < end for start, end in self.spans)
 
     def plus(self, weight: float, arguments: dict[str, Any], words: Iterable[int] = ()) -> "Fit":
         """The same with more of the trigger before it."""
-        return Fit(self.weight + weight, self.left, arguments | self.arguments, self.words | {*words}, self.tail)
+        return Fit(
+            self.weight + weight, self.left, arguments | self.arguments, self.words | {*words}, self.tail, self.spans
+        )
 
 
 class Trigger:
@@ -67,7 +74,7 @@ class Trigger:
         if fit is None or _swallowed(fit, short.parts, found[at[0]], rest):
             return None
         used = frozenset(found.index(rest[number]) for number in fit.words) | {*at, *before}
-        return Fit(fit.weight + 0.5, fit.left, {short.slot: value, **fit.arguments}, used, fit.tail)
+        return Fit(fit.weight + 0.5, fit.left, {short.slot: value, **fit.arguments}, used, fit.tail, fit.spans)
 
 
 def find_choice(found: Sequence[Word], schema: Schema) -> tuple[Any, tuple[int, ...]] | None:
@@ -212,12 +219,15 @@ class _Matcher:
         if part == len(parts) - 1:
             start = self._found[at].start
             value = value_of(rest_of(self._text, start), schema)
-            return None if value in (None, "") else Fit(0.25, 0, {name: value}, tail=(name, start))
+            spans = frozenset(((start, len(self._text)),))
+            return None if value in (None, "") else Fit(0.25, 0, {name: value}, tail=(name, start), spans=spans)
         for end in range(at + 1, len(self._found)):
             value = value_of(self._text[self._found[at].start : self._found[end - 1].end].strip(" ,;:"), schema)
             fit = None if value in (None, "") else self._from(parts, part + 1, end)
             if fit is not None:
-                return fit.plus(0.25, {name: value}, range(at, end))
+                span = (self._found[at].start, self._found[end - 1].end)
+                fit = fit.plus(0.25, {name: value}, range(at, end))
+                return msgspec.structs.replace(fit, spans=fit.spans | {span})
         return None
 
     def _typed(self, parts: Sequence[_Part], part: int, at: int, name: str, schema: Schema) -> Fit | None:
