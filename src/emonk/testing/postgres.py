@@ -66,6 +66,10 @@ class Cluster:
         self.directory = directory or Path(tempfile.mkdtemp(prefix="emonk-pg-", dir="/tmp"))
         self._data = self.directory / "data"
         self._user = _unprivileged()
+        # Not by `user=`, which forks: then libraries with threads, such as gRPC, run their fork handlers in the child.
+        user = self._user
+        ids = (f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups") if user else ()
+        self._as_user = ("setpriv", *ids) if ids else ()
         if directory is None:
             self._make(durable=durable)
 
@@ -104,7 +108,7 @@ class Cluster:
 
     def _make(self, *, durable: bool) -> None:
         if self._user is not None:
-            shutil.chown(self.directory, self._user)
+            shutil.chown(self.directory, self._user.pw_uid)
         options = ("--no-sync", "--encoding=UTF8", "--locale=C", "--auth=trust", f"--username={_SUPERUSER}")
         self._run("initdb", "-D", self._data, *options)
         with (self._data / "postgresql.conf").open("a", encoding="utf-8") as file:
@@ -117,12 +121,11 @@ class Cluster:
         output = self.directory / f"{program}-{os.getpid()}.out"
         with output.open("w", encoding="utf-8") as file:
             done = subprocess.run(  # noqa: S603 - our own words
-                [self._programs / program, *arguments],
+                [*self._as_user, self._programs / program, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=file,  # a server that is started keeps it open: no pipe
                 stderr=subprocess.STDOUT,
                 cwd=self.directory,
-                user=self._user,
                 env={**os.environ, "LC_ALL": "C"},
                 check=False,
             )
@@ -130,12 +133,12 @@ class Cluster:
             raise RuntimeError(f"{program}: {output.read_text(encoding='utf-8', errors='replace').strip()}")
 
 
-def _unprivileged() -> str | None:
+def _unprivileged() -> pwd.struct_passwd | None:
     if sys.platform == "win32" or os.geteuid():
         return None
     for name in ("postgres", "nobody"):
         try:
-            return pwd.getpwnam(name).pw_name
+            return pwd.getpwnam(name)
         except KeyError:
             continue
     return None
