@@ -9,7 +9,7 @@ import msgspec
 from chaos.errands import Errand
 from emonk.effects.unfinished import NAMESPACE, effect_of
 from emonk.events import Logged, TurnFinished, UserSaid
-from emonk.models.gemini_request import RequestWriter
+from emonk.models.gemini.request import RequestWriter
 from emonk.models.protocol import ModelRequest
 from emonk.records import Effect, EffectState
 from emonk.runtime.context import messages_of

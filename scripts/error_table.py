@@ -25,8 +25,10 @@ from emonk.errors import (
     Unavailable,
     UnknownTool,
 )
-from emonk.models import anthropic_errors, gemini_errors, openai_errors
+from emonk.models.anthropic import errors as anthropic_errors
+from emonk.models.gemini import errors as gemini_errors
 from emonk.models.http import connection_failure
+from emonk.models.openai import errors as openai_errors
 from emonk.resilience.classify import Verdict, hint_of, retryable, tool_failure, verdict
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "errors.md"

@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emonk.errors import ConfigError, EmonkError, InfraError, MalformedOutput
-from emonk.models import anthropic_errors, gemini_errors, openai_errors
+from emonk.models.anthropic import errors as anthropic_errors
+from emonk.models.gemini import errors as gemini_errors
+from emonk.models.openai import errors as openai_errors
 
 Reader = Callable[..., InfraError | ConfigError | MalformedOutput]
 READERS: dict[str, Reader] = {

@@ -25,7 +25,7 @@ def create(spec: str, *, api_key: str | None = None, base_url: str | None = None
 
             return OfflineModel()
         case "gemini" if name:
-            from emonk.models.gemini import GeminiModel  # noqa: PLC0415 - as above
+            from emonk.models.gemini.model import GeminiModel  # noqa: PLC0415 - as above
 
             return GeminiModel.from_environment(name, api_key=api_key, base_url=base_url)
         case _ if provider in LATER and name:

@@ -16,7 +16,7 @@ from emonk.errors import (
     RateLimited,
     Unavailable,
 )
-from emonk.models.anthropic_errors import read_failure
+from emonk.models.anthropic.errors import read_failure
 
 MODEL = "claude-x"
 NOW = 1_750_000_000.0  # 2025-06-15T15:06:40Z

@@ -15,7 +15,7 @@ from emonk.errors import (
     RateLimited,
     Unavailable,
 )
-from emonk.models.gemini_errors import read_failure
+from emonk.models.gemini.errors import read_failure
 
 MODEL = "gemini-2.0-flash"
 QUOTA = "type.googleapis.com/google.rpc.QuotaFailure"

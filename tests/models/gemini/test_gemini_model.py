@@ -12,8 +12,8 @@ import pytest
 from emonk.errors import EmonkError, InvalidConfig, MissingCredential, QuotaExhausted, RateLimited, Unavailable
 from emonk.messages import Text, Thinking, ToolCall, assistant, tool_result, user
 from emonk.models import create
-from emonk.models.gemini import BASE_URL, GeminiModel
-from emonk.models.gemini_answer import outcome
+from emonk.models.gemini.answer import outcome
+from emonk.models.gemini.model import BASE_URL, GeminiModel
 from emonk.models.protocol import ModelRequest, ModelResponse, Outcome, TextDelta, ThinkingDelta, ToolSchema
 from emonk.records import Usage
 from emonk.testing.gemini import GeminiServer

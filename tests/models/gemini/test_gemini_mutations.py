@@ -12,11 +12,11 @@ import pytest
 from emonk.errors import EmonkError
 from emonk.messages import tool_result, user
 from emonk.models.fields import as_list, as_object
-from emonk.models.gemini import GeminiModel
-from emonk.models.gemini_answer import Answer
-from emonk.models.gemini_errors import read_failure
-from emonk.models.gemini_request import RequestWriter
-from emonk.models.gemini_wire import read_body
+from emonk.models.gemini.answer import Answer
+from emonk.models.gemini.errors import read_failure
+from emonk.models.gemini.model import GeminiModel
+from emonk.models.gemini.request import RequestWriter
+from emonk.models.gemini.wire import read_body
 from emonk.models.protocol import ModelRequest, ModelResponse
 from emonk.testing.gemini import GeminiServer
 from emonk.testing.gemini_answers import Chunks, Raw, body, calls, quota_exhausted, says

@@ -11,10 +11,10 @@ from google.genai import types
 
 from emonk.errors import InvalidConfig
 from emonk.messages import Thinking, user
-from emonk.models.gemini import GeminiModel
-from emonk.models.gemini_answer import Answer
-from emonk.models.gemini_request import write_contents
-from emonk.models.gemini_wire import read_body
+from emonk.models.gemini.answer import Answer
+from emonk.models.gemini.model import GeminiModel
+from emonk.models.gemini.request import write_contents
+from emonk.models.gemini.wire import read_body
 from emonk.models.protocol import ModelRequest, ModelResponse, TextDelta
 from emonk.models.sse import EventParser
 from emonk.records import Usage

@@ -26,8 +26,8 @@ from emonk.messages import (
     tool_result,
     user,
 )
-from emonk.models.gemini_request import RequestWriter, write_contents
-from emonk.models.gemini_wire import MADE_UP_ID, is_lost, join_parts, read_body, read_part, read_usage
+from emonk.models.gemini.request import RequestWriter, write_contents
+from emonk.models.gemini.wire import MADE_UP_ID, is_lost, join_parts, read_body, read_part, read_usage
 from emonk.models.protocol import ModelRequest, ToolSchema
 from emonk.records import Usage
 from emonk.testing.gemini_rules import check

@@ -18,7 +18,7 @@ from emonk.errors import (
     RateLimited,
     Unavailable,
 )
-from emonk.models.openai_errors import read_failure
+from emonk.models.openai.errors import read_failure
 
 MODEL = "gpt-4o"
 NOW = 1_750_000_000.0

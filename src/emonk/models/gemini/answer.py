@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from emonk.messages import AssistantMessage, AssistantPart, Blob
-from emonk.models.gemini_errors import failure, read_status
-from emonk.models.gemini_wire import Body, is_lost, join_parts, read_part, read_usage
+from emonk.models.gemini.errors import failure, read_status
+from emonk.models.gemini.wire import Body, is_lost, join_parts, read_part, read_usage
 from emonk.models.protocol import ModelResponse, Outcome
 from emonk.records import Usage
 

@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 from emonk.errors import EmonkError, Unavailable
 from emonk.messages import AssistantPart, Text, Thinking
-from emonk.models.gemini_answer import Answer
-from emonk.models.gemini_errors import read_failure
-from emonk.models.gemini_request import RequestWriter
-from emonk.models.gemini_wire import read_body
+from emonk.models.gemini.answer import Answer
+from emonk.models.gemini.errors import read_failure
+from emonk.models.gemini.request import RequestWriter
+from emonk.models.gemini.wire import read_body
 from emonk.models.http import HttpClient, check_key
 from emonk.models.protocol import ModelDelta, ModelRequest, ModelResponse, TextDelta, ThinkingDelta
 from emonk.models.sse import EventParser

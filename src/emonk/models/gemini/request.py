@@ -20,7 +20,7 @@ from emonk.messages import (
     UserMessage,
 )
 from emonk.models.fields import as_bytes, as_object
-from emonk.models.gemini_wire import MADE_UP_ID, PROVIDER, Json
+from emonk.models.gemini.wire import MADE_UP_ID, PROVIDER, Json
 from emonk.models.protocol import ModelRequest, ToolLike
 
 _encode = msgspec.json.Encoder().encode

@@ -5,7 +5,7 @@ from random import Random
 
 import msgspec
 
-from emonk.models.gemini_errors import HOURS
+from emonk.models.gemini.errors import HOURS
 
 
 class ModelFault(StrEnum):
