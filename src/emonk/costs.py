@@ -8,10 +8,10 @@ from functools import lru_cache
 import msgspec
 
 from emonk.errors import UnknownPrice
+from emonk.models.specs import PRICED_AS
 from emonk.records import Usage
 
 FREE = frozenset({"offline"})
-_PROVIDERS = {"gemini": "google", "vertex": "google", "openai": "openai", "anthropic": "anthropic"}
 _MILLION = 1_000_000
 
 
@@ -39,7 +39,7 @@ def price(spec: str, usage: Usage, *, model: str = "", at: date | None = None) -
     if spec in FREE:
         return Decimal(0)
     provider, _, name = spec.partition(":")
-    if provider not in _PROVIDERS:
+    if provider not in PRICED_AS:
         raise UnknownPrice(f"no price is known for {spec}")
     day = at or datetime.now(UTC).date()
     for candidate in (model, name):
@@ -63,7 +63,7 @@ def check_priced(spec: str) -> None:
         price(spec, Usage(1, 1))
     except UnknownPrice as error:
         provider, _, name = spec.partition(":")
-        if provider not in _PROVIDERS:
+        if provider not in PRICED_AS:
             raise
         raise UnknownPrice(error.message, hint=_near(provider, name)) from error
 
@@ -106,14 +106,14 @@ def _calculate(provider: str, model: str, usage: Usage, day: date) -> Decimal:
         cache_write_tokens=usage.cache_write_tokens,
     )
     noon = datetime.combine(day, time(12), UTC)
-    known = _PROVIDERS[provider]
+    known = PRICED_AS[provider]
     return genai_prices.calc_price(tokens, model, provider_id=known, genai_request_timestamp=noon).total_price
 
 
 def _near(provider: str, name: str) -> str:
     from genai_prices.data import providers  # noqa: PLC0415 - as above
 
-    known = _PROVIDERS[provider]
+    known = PRICED_AS[provider]
     names = [model.id for one in providers if one.id == known for model in one.models]
     near = difflib.get_close_matches(name, names, 3, 0.5)
     advice = f"known names near it: {', '.join(near)}" if near else "check the model's name"

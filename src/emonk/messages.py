@@ -77,10 +77,15 @@ class UserMessage(msgspec.Struct, frozen=True, tag="user", tag_field="role"):
         return _text(self.parts)
 
 
-class AssistantMessage(msgspec.Struct, frozen=True, tag="assistant", tag_field="role"):
-    """Said by the model."""
+class AssistantMessage(msgspec.Struct, frozen=True, tag="assistant", tag_field="role", omit_defaults=True):
+    """Said by the model.
+
+    `provider` names the wire format that its signatures belong to (`gemini`, `openai`, `anthropic`, ...): no other
+    adapter sends them. Empty where nobody says, as in logs from before there was more than Gemini.
+    """
 
     parts: tuple[AssistantPart, ...]
+    provider: str = ""
 
     @property
     def text(self) -> str:

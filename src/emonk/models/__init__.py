@@ -9,6 +9,7 @@ from emonk.models.protocol import (
     Outcome,
     TextDelta,
     ThinkingDelta,
+    ToolCallDelta,
     ToolSchema,
 )
 
@@ -20,6 +21,7 @@ __all__ = [
     "Outcome",
     "TextDelta",
     "ThinkingDelta",
+    "ToolCallDelta",
     "ToolSchema",
     "create",
 ]

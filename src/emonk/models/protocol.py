@@ -9,6 +9,8 @@ import msgspec
 from emonk.messages import AssistantMessage, Message, ToolCall
 from emonk.records import Usage
 
+ReasoningEffort = Literal["none", "low", "medium", "high"]
+
 
 class ToolSchema(msgspec.Struct, frozen=True):
     """A tool as the model sees it.
@@ -39,7 +41,12 @@ class ToolLike(Protocol):
 class ModelRequest(msgspec.Struct, frozen=True):
     """One call of a model.
 
-    `tool_choice`: the model decides (`auto`), must call a tool (`required`), must not (`none`).
+    Attributes:
+        tool_choice: the model decides (`auto`), must call a tool (`required`), must not (`none`).
+        required_tool: the name of the one tool that it must call; `tool_choice` does not count then.
+        output_schema: the answer's text is JSON of this schema.
+        reasoning_effort: how much to think before the answer; None leaves it to the provider.
+        cache_prompt: ask for caching of the prompt where that is a field of the request.
     """
 
     messages: Sequence[Message]
@@ -49,6 +56,9 @@ class ModelRequest(msgspec.Struct, frozen=True):
     temperature: float | None = None
     tool_choice: Literal["auto", "required", "none"] = "auto"
     output_schema: dict[str, Any] | None = None
+    required_tool: str = ""
+    reasoning_effort: ReasoningEffort | None = None
+    cache_prompt: bool = True
 
 
 class Outcome(StrEnum):
@@ -96,7 +106,23 @@ class ThinkingDelta(msgspec.Struct, frozen=True):
     text: str
 
 
-ModelDelta = TextDelta | ThinkingDelta
+class ToolCallDelta(msgspec.Struct, frozen=True):
+    """More of a tool call.
+
+    Attributes:
+        index: which call of the answer, from 0.
+        arguments: more of their JSON text, to be joined; all at once where the provider does not send pieces.
+        name: of the tool, in the first delta of a call; empty in the others, like `id`.
+        id: of the call.
+    """
+
+    index: int
+    arguments: str
+    name: str = ""
+    id: str = ""
+
+
+ModelDelta = TextDelta | ThinkingDelta | ToolCallDelta
 
 
 class Model(Protocol):

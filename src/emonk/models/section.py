@@ -6,8 +6,7 @@ from typing import Literal
 import msgspec
 
 from emonk.errors import InvalidConfig
-
-_PROVIDERS = frozenset({"gemini", "vertex", "openai", "anthropic"})
+from emonk.models.specs import PRICED_AS
 
 
 class LlmSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,7 +35,7 @@ class LlmSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return {role: self._spec(name) for role, name in roles.items() if name}
 
     def _spec(self, name: str) -> str:
-        if name == "offline" or name.partition(":")[0] in _PROVIDERS:
+        if name == "offline" or name.partition(":")[0] in PRICED_AS:
             return name
         if re.fullmatch(r"(models/)?(gemini|gemma)-[\w.-]+", name):
             provider = "vertex" if self.project_id else "gemini"

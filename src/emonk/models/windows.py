@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-_PROVIDERS = {"gemini": "google", "vertex": "google", "openai": "openai", "anthropic": "anthropic"}
+from emonk.models.specs import PRICED_AS
 
 
 @lru_cache(maxsize=64)
@@ -12,10 +12,10 @@ def window_of(spec: str) -> int | None:
     Reads for a third of a second the first time: call it in a thread.
     """
     provider, _, name = spec.partition(":")
-    if provider not in _PROVIDERS:
+    if provider not in PRICED_AS:
         return None
     from genai_prices.data import providers  # noqa: PLC0415 - 0.3 s of CPU that only named models should pay
 
-    known = next((one for one in providers if one.id == _PROVIDERS[provider]), None)
+    known = next((one for one in providers if one.id == PRICED_AS[provider]), None)
     found = known.find_model(name) if known is not None else None
     return found.context_window if found is not None else None

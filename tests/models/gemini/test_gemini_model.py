@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from emonk.errors import EmonkError, InvalidConfig, MissingCredential, QuotaExhausted, RateLimited, Unavailable
-from emonk.messages import Text, Thinking, ToolCall, assistant, tool_result, user
+from emonk.messages import AssistantMessage, Text, Thinking, ToolCall, assistant, tool_result, user
 from emonk.models import create
-from emonk.models.gemini.answer import outcome
+from emonk.models.gemini.answer import OUTCOMES
 from emonk.models.gemini.model import BASE_URL, GeminiModel
+from emonk.models.outcome import outcome_of
 from emonk.models.protocol import ModelRequest, ModelResponse, Outcome, TextDelta, ThinkingDelta, ToolSchema
 from emonk.records import Usage
 from emonk.testing.gemini import GeminiServer
@@ -84,7 +85,7 @@ def test_a_turn_with_a_tool_call_and_its_signature() -> None:
 def test_what_a_response_tells() -> None:
     usage = {"promptTokenCount": 9, "candidatesTokenCount": 2, "thoughtsTokenCount": 5, "cachedContentTokenCount": 4}
     response = generated(body({"text": "hm", "thought": True}, {"text": "Rain."}, usage=usage))
-    assert response.message == assistant([Thinking("hm"), Text("Rain.")])
+    assert response.message == AssistantMessage((Thinking("hm"), Text("Rain.")), "gemini")
     assert response.usage == Usage(9, 7, cached_input_tokens=4, reasoning_tokens=5)
     assert (response.model, response.response_id) == ("stand-in", "r1")
 
@@ -241,9 +242,9 @@ def test_the_key_is_in_no_error_that_gemini_sends_however_it_comes(status: int, 
 )
 def test_every_finish_reason_has_an_outcome(word: str, means: Outcome) -> None:
     call = ToolCall("i", "f")
-    assert outcome(word, assistant("text")) is means
-    assert outcome(word, assistant()) is (Outcome.EMPTY if means is Outcome.COMPLETE else means)
-    called = outcome(word, assistant("text", tool_calls=[call]))
+    assert outcome_of(assistant("text"), OUTCOMES.get(word)) is means
+    assert outcome_of(assistant(), OUTCOMES.get(word)) is (Outcome.EMPTY if means is Outcome.COMPLETE else means)
+    called = outcome_of(assistant("text", tool_calls=[call]), OUTCOMES.get(word))
     assert called is (Outcome.BLOCKED if means is Outcome.BLOCKED else Outcome.TOOL_CALLS)
 
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
-from emonk.messages import AssistantMessage, AssistantPart, Blob
+from emonk.messages import AssistantMessage, AssistantPart
 from emonk.models.gemini.errors import failure, read_status
-from emonk.models.gemini.wire import Body, is_lost, join_parts, read_part, read_usage
+from emonk.models.gemini.wire import PROVIDER, Body, is_lost, join_parts, read_part, read_usage
+from emonk.models.outcome import outcome_of
 from emonk.models.protocol import ModelResponse, Outcome
 from emonk.records import Usage
 
@@ -80,30 +81,13 @@ class Answer:
 
     def response(self) -> ModelResponse:
         """What has come so far, as a whole."""
-        message = AssistantMessage(join_parts(self._parts))
+        message = AssistantMessage(join_parts(self._parts), PROVIDER)
+        word = Outcome.BLOCKED if self._blocked else OUTCOMES.get(self.finish_reason)
         return ModelResponse(
             message=message,
-            outcome=Outcome.BLOCKED if self._blocked else outcome(self.finish_reason, message, lost=self._lost),
+            outcome=outcome_of(message, word, lost=self._lost),
             finish_reason=self.finish_reason,
             usage=self._usage,
             model=self._model,
             response_id=self._id,
         )
-
-
-def outcome(finish_reason: str, message: AssistantMessage, *, lost: bool = False) -> Outcome:
-    """What an answer means for the runtime.
-
-    A policy's answer stays one whatever came with it. Otherwise calls are to be answered, also those that the provider
-    thinks unexpected: the dispatcher tells the model which tools there are. `lost` says that some part could not be
-    read; it matters when nothing else is left.
-    """
-    word = OUTCOMES.get(finish_reason)
-    if word is not Outcome.BLOCKED and message.tool_calls:
-        return Outcome.TOOL_CALLS
-    if word is not None:
-        return word
-    usable = message.text.strip() or any(isinstance(part, Blob) for part in message.parts)
-    if usable:
-        return Outcome.COMPLETE
-    return Outcome.MALFORMED if lost else Outcome.EMPTY

@@ -1,0 +1,25 @@
+"""What an answer means for the runtime, whichever provider gave it."""
+
+from emonk.messages import AssistantMessage, Blob
+from emonk.models.protocol import Outcome
+
+
+def outcome_of(message: AssistantMessage, word: Outcome | None, *, lost: bool = False) -> Outcome:
+    """What an answer comes to.
+
+    A policy's answer stays one whatever came with it. Otherwise calls are to be answered, also those that the provider
+    thinks unexpected: the dispatcher tells the model which tools there are.
+
+    Args:
+        message: what was said.
+        word: what the finish reason means, where it says more than the content does.
+        lost: some part could not be read; it matters when nothing else is left.
+    """
+    if word is not Outcome.BLOCKED and message.tool_calls:
+        return Outcome.TOOL_CALLS
+    if word is not None:
+        return word
+    usable = message.text.strip() or any(isinstance(part, Blob) for part in message.parts)
+    if usable:
+        return Outcome.COMPLETE
+    return Outcome.MALFORMED if lost else Outcome.EMPTY

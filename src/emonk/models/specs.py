@@ -1,0 +1,15 @@
+"""Model strings: `PROVIDER:NAME`, or `offline`."""
+
+from collections.abc import Mapping
+
+PRICED_AS: Mapping[str, str] = {
+    "gemini": "google",
+    "vertex": "google",
+    "openai": "openai",
+    "openai-responses": "openai",
+    "anthropic": "anthropic",
+}
+"""The providers of model strings, and under which name `genai-prices` knows them.
+
+`openai` speaks chat completions, as every compatible server does; `openai-responses` the responses API.
+"""
