@@ -75,6 +75,8 @@ def emulator(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRe
             if _count(users, -1) == 0:
                 users.unlink()
                 found.stop()
+            else:
+                found.leave()
 
 
 @pytest.fixture

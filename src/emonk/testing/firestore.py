@@ -110,6 +110,12 @@ class Emulator:
                 break
         self._process, self.pid = None, 0
 
+    def leave(self) -> None:
+        """Let it run for another process, which ends it by its `pid`."""
+        if self._process is not None:
+            self._process.returncode = 0  # else it is told as forgotten when it is collected
+            self._process = None
+
     def new_database(self) -> str:
         """The URL of an empty database; the emulator makes whichever is asked for."""
         return f"firestore://emonk-{uuid7().replace('-', '')[-20:]}"
