@@ -1,6 +1,6 @@
 """Writes what this version of emonk writes, for the tests that later versions can still read it.
 
-    python scripts/fixtures.py tests/fixtures/schema-3
+    python scripts/fixtures.py tests/fixtures/schema-4
 
 It uses only what emonk has had from the start, so that it also runs with an earlier one on PYTHONPATH.
 """
@@ -134,7 +134,8 @@ async def keep_more(store: Any) -> None:
             Put(namespace="notes", key="of s1", data=b"{}", expected_version=0, session=KEY),
         ]
     )
-    row = records.UsageRow(
+    row = made(
+        records.UsageRow,
         row_id="row1",
         agent="helper",
         session_id="s1",
@@ -147,6 +148,11 @@ async def keep_more(store: Any) -> None:
         started_at=START * 1_000_000,
         usage=USAGE,
         cost_usd=Decimal("0.000000000001"),
+        message_id="m1",
+        role="worker",
+        lead="gemini:pro",
+        price={"input": "0.1"},
+        estimate_usd=Decimal("0.25"),
     )
     await store.bill([row])
     await store.remember(MemoryScope("helper", "ann"), "city", "Ann lives in Zürich.")

@@ -222,11 +222,16 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         row_id: names the call; the row that is written after the call takes the place of the one before it.
-        purpose: what it was for: `turn`, `summary`, ...
+        purpose: what it was for: `turn`, `summary`, `rerun`, ...
         state: `started` before the call, then `completed` or `failed`.
         started_at: UTC microseconds; `seconds` is how long it took.
-        cost_usd: None when the price is not known.
+        cost_usd: None when it is not known: no price is, or whether the provider bills a call that broke off.
         error: the code of the error that ended it.
+        message_id: of the message whose turn it belongs to.
+        role: of the model: `lead`, `worker` or `fallback`.
+        lead: the model string of the agent's lead, for what the same tokens would have cost there.
+        price: the rates that gave `cost_usd`, by kind of token and as text; empty where there were none.
+        estimate_usd: what it was expected to cost at most, where a budget asked for that before the call.
     """
 
     row_id: str
@@ -243,6 +248,11 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage = Usage()
     cost_usd: Decimal | None = Decimal(0)
     error: str = ""
+    message_id: str = ""
+    role: str = ""
+    lead: str = ""
+    price: dict[str, str] = {}
+    estimate_usd: Decimal | None = None
 
 
 class Memory(msgspec.Struct, frozen=True):

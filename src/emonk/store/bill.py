@@ -1,8 +1,10 @@
 """Usage rows as stores keep them: one of each id, and money as whole numbers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from typing import get_args
+
+import msgspec
 
 from emonk.records import Usage, UsageRow
 from emonk.store.limits import check_texts
@@ -10,6 +12,7 @@ from emonk.store.usage_protocol import UsageFilter, UsageGroup, UsageTotal
 
 _PLACES = 12
 _HIGHEST = (1 << 63) - 1
+_json = msgspec.json.Encoder()
 _money = Context(prec=40, rounding=ROUND_HALF_EVEN)
 
 
@@ -50,7 +53,9 @@ def distinct(rows: Iterable[UsageRow]) -> tuple[UsageRow, ...]:
     for row in rows:
         check_texts(row.row_id, row.agent, row.session_id, row.user_id, row.trace_id)
         check_texts(row.purpose, row.provider, row.model, row.error)
+        check_texts(row.message_id, row.role, row.lead, *row.price, *row.price.values())
         to_units(row.cost_usd)
+        to_units(row.estimate_usd)
         earlier = kept.get(row.row_id)
         if earlier is None or replaces(row, earlier):
             kept[row.row_id] = row
@@ -62,6 +67,16 @@ def replaces(row: UsageRow, earlier: UsageRow) -> bool:
     return row.state != "started" or earlier.state == "started"
 
 
+def to_text(price: Mapping[str, str]) -> str:
+    """The rates of a row as stores of tables keep them; empty where there are none."""
+    return _json.encode(price).decode() if price else ""
+
+
+def to_price(text: str) -> dict[str, str]:
+    """The rates that such a text says."""
+    return msgspec.json.decode(text, type=dict[str, str]) if text else {}
+
+
 def check_asked(wanted: UsageFilter, by: Sequence[UsageGroup] = (), before: str | None = None) -> None:
     """See that there can be an answer.
 
@@ -69,14 +84,16 @@ def check_asked(wanted: UsageFilter, by: Sequence[UsageGroup] = (), before: str 
         ValueError: rows cannot be grouped by one of the words.
         InvalidConfig: one of the ids is no text.
     """
-    ids = (wanted.agent, wanted.session_id, wanted.user_id, wanted.purpose, wanted.model, before)
+    ids = (wanted.agent, wanted.session_id, wanted.user_id, wanted.message_id, wanted.purpose, wanted.model, before)
     check_texts(*(text for text in ids if text is not None))
     unknown = sorted(set(by).difference(get_args(UsageGroup)))
     if unknown:
         raise ValueError(f"Usage is not grouped by {', '.join(unknown)}, only by {', '.join(get_args(UsageGroup))}")
 
 
-def total(group: tuple[str, ...], counts: tuple[int, int, int, int], usage: Usage, units: int) -> UsageTotal:
+def total(
+    group: tuple[str, ...], counts: tuple[int, int, int, int], usage: Usage, units: int, estimated: int
+) -> UsageTotal:
     """A total; the counts are calls, failed, unfinished, unpriced."""
     calls, failed, unfinished, unpriced = counts
     return UsageTotal(
@@ -87,4 +104,5 @@ def total(group: tuple[str, ...], counts: tuple[int, int, int, int], usage: Usag
         unpriced=unpriced,
         usage=usage,
         cost_usd=to_usd(units) or Decimal(0),
+        estimated_usd=to_usd(estimated) or Decimal(0),
     )

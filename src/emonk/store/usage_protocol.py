@@ -9,7 +9,9 @@ import msgspec
 
 from emonk.records import Usage, UsageRow
 
-UsageGroup = Literal["day", "agent", "session_id", "user_id", "purpose", "provider", "model"]
+UsageGroup = Literal[
+    "day", "agent", "session_id", "user_id", "message_id", "purpose", "provider", "model", "role", "lead"
+]
 """`day` is the UTC date on which the call started, as YYYY-MM-DD."""
 
 
@@ -19,6 +21,7 @@ class UsageFilter(msgspec.Struct, frozen=True, kw_only=True):
     agent: str | None = None
     session_id: str | None = None
     user_id: str | None = None
+    message_id: str | None = None
     purpose: str | None = None
     model: str | None = None
     since: int | None = None
@@ -29,7 +32,8 @@ class UsageTotal(msgspec.Struct, frozen=True, kw_only=True):
     """Sums over the rows that have the same `group`, which holds a value for each word of `by`.
 
     `unpriced` counts the calls whose cost is not known; `cost_usd` sums the others. `unfinished` counts those that
-    were started and never completed: a crash may have cut them off, and the provider may bill them.
+    were started and never completed: they are under way, or a crash cut them off and the provider may bill them.
+    `estimated_usd` sums what calls of unknown cost were expected to cost at most, where that was asked.
     """
 
     group: tuple[str, ...]
@@ -39,6 +43,7 @@ class UsageTotal(msgspec.Struct, frozen=True, kw_only=True):
     unpriced: int
     usage: Usage
     cost_usd: Decimal
+    estimated_usd: Decimal = Decimal(0)
 
 
 class UsageStore(Protocol):
@@ -48,7 +53,8 @@ class UsageStore(Protocol):
         """Write the rows, each in place of an earlier one with its `row_id`.
 
         The write is under way when this returns, and goes on whether or not somebody awaits the future.
-        A `started` row never takes the place of one that is `completed` or `failed`.
+        A `started` row never takes the place of one that is `completed` or `failed`. Rows of one id say the same of
+        who called whom, when and why: they differ only in what came of the call.
         """
         ...
 

@@ -100,8 +100,8 @@ class MemoryUsage:
         for row in rows:
             earlier = self._rows.get(row.row_id)
             if earlier is None or replaces(row, earlier):
-                cost = to_usd(to_units(row.cost_usd))
-                self._rows[row.row_id] = msgspec.structs.replace(row, cost_usd=cost)
+                cost, estimate = (to_usd(to_units(usd)) for usd in (row.cost_usd, row.estimate_usd))
+                self._rows[row.row_id] = msgspec.structs.replace(row, cost_usd=cost, estimate_usd=estimate)
 
     def rows(self, wanted: UsageFilter, limit: int, before: str | None) -> list[UsageRow]:
         """Rows, the last started first."""
@@ -167,6 +167,7 @@ def _matches(row: UsageRow, wanted: UsageFilter) -> bool:
         (wanted.agent, row.agent),
         (wanted.session_id, row.session_id),
         (wanted.user_id, row.user_id),
+        (wanted.message_id, row.message_id),
         (wanted.purpose, row.purpose),
         (wanted.model, row.model),
     )
@@ -190,4 +191,5 @@ def _total(group: tuple[str, ...], rows: Sequence[UsageRow]) -> UsageTotal:
     unpriced = sum(row.cost_usd is None for row in rows)
     usage = sum((row.usage for row in rows), Usage())
     units = sum(to_units(row.cost_usd) or 0 for row in rows)
-    return total(group, (len(rows), failed, unfinished, unpriced), usage, units)
+    estimated = sum(to_units(row.estimate_usd) or 0 for row in rows if row.cost_usd is None)
+    return total(group, (len(rows), failed, unfinished, unpriced), usage, units, estimated)

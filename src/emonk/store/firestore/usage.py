@@ -30,6 +30,7 @@ class Sums:
         self.counts = [0, 0, 0, 0]
         self.usage = Usage()
         self.units = 0
+        self.estimated = 0
 
     def add(self, row: UsageRow) -> None:
         """One row more."""
@@ -38,11 +39,12 @@ class Sums:
             self.counts[place_] += one
         self.usage += row.usage
         self.units += units or 0
+        self.estimated += (to_units(row.estimate_usd) or 0) if units is None else 0
 
     def total(self, group: tuple[str, ...]) -> UsageTotal:
         """As it is told."""
         calls, failed, unfinished, unpriced = self.counts
-        return total(group, (calls, failed, unfinished, unpriced), self.usage, self.units)
+        return total(group, (calls, failed, unfinished, unpriced), self.usage, self.units, self.estimated)
 
 
 async def writes(documents: Documents, rows: Sequence[UsageRow], *, again: bool) -> list[Write]:
@@ -130,6 +132,7 @@ def _fits(row: UsageRow, wanted: UsageFilter) -> bool:
         (wanted.agent, row.agent),
         (wanted.session_id, row.session_id),
         (wanted.user_id, row.user_id),
+        (wanted.message_id, row.message_id),
         (wanted.purpose, row.purpose),
         (wanted.model, row.model),
     )
@@ -144,7 +147,8 @@ def _value(row: UsageRow, word: UsageGroup) -> str:
 
 
 def _fields(row: UsageRow) -> dict[str, Any]:
-    kept = msgspec.structs.replace(row, cost_usd=to_usd(to_units(row.cost_usd)))
+    cost, estimate = (to_usd(to_units(usd)) for usd in (row.cost_usd, row.estimate_usd))
+    kept = msgspec.structs.replace(row, cost_usd=cost, estimate_usd=estimate)
     at = ordered(row.started_at)
     return {
         "body": _encoder.encode(kept),

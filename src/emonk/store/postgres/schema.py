@@ -7,7 +7,8 @@ the log at `revision`, and is done with `reply`.
 
 Ids can be of any length and hold NUL, neither of which an index or a text of PostgreSQL takes: so `*_key` and `id` are
 digests, and a text has NUL written as two other characters. What is put in order is kept as UTF-8, which sorts by code
-points, with its `start`, which an index takes. Costs are in units of 1e-12 USD, null when not known.
+points, with its `start`, which an index takes. Costs are in units of 1e-12 USD, null when not known; the
+price of a row is JSON, empty where there was none.
 """
 
 import hashlib
@@ -139,6 +140,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )""",
         "CREATE INDEX memories_in_order ON emonk.memories (scope_key, start)",
         "CREATE INDEX memories_by_word ON emonk.memories USING gin (words)",
+    ),
+    (
+        """ALTER TABLE emonk.usage
+            ADD COLUMN message_id text NOT NULL DEFAULT '',
+            ADD COLUMN role text NOT NULL DEFAULT '',
+            ADD COLUMN lead text NOT NULL DEFAULT '',
+            ADD COLUMN price text NOT NULL DEFAULT '',
+            ADD COLUMN estimate bigint""",
     ),
 )
 

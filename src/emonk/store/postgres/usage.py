@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from emonk.records import Usage, UsageRow
-from emonk.store.bill import to_units, to_usd, total
+from emonk.store.bill import to_price, to_text, to_units, to_usd, total
 from emonk.store.postgres.connection import Connection, Record
 from emonk.store.postgres.schema import digest, restored, stored
 from emonk.store.usage_protocol import UsageFilter, UsageGroup, UsageTotal
@@ -25,8 +25,11 @@ _COLUMNS = {
             "purpose",
             "provider",
             "model",
-            "state",
             "started_at",
+            "message_id",
+            "role",
+            "lead",
+            "state",
             "seconds",
             "input_tokens",
             "output_tokens",
@@ -35,18 +38,21 @@ _COLUMNS = {
             "reasoning_tokens",
             "cost",
             "error",
+            "price",
+            "estimate",
         )
     },
 }
 _ENTRY = """(id text, row_id text, agent text, session_id text, user_id text, trace_id text, purpose text,
     provider text, model text, state text, started_at bigint, seconds double precision, input_tokens bigint,
     output_tokens bigint, cached_input_tokens bigint, cache_write_tokens bigint, reasoning_tokens bigint, cost bigint,
-    error text)"""
+    error text, message_id text, role text, lead text, price text, estimate bigint)"""
 _NAMES = ", ".join(_COLUMNS)
+_ANEW = tuple(_COLUMNS)[list(_COLUMNS).index("state") :]  # what came of the call; no index holds any of it
 _TOKENS = "input_tokens, output_tokens, cached_input_tokens, cache_write_tokens, reasoning_tokens"
 _SUMS = f"""count(*) AS calls, count(*) FILTER (WHERE state = 'failed') AS failed,
     count(*) FILTER (WHERE state = 'started') AS unfinished, count(*) FILTER (WHERE cost IS NULL) AS unpriced,
-    coalesce(sum(cost), 0) AS cost,
+    coalesce(sum(cost), 0) AS cost, coalesce(sum(estimate) FILTER (WHERE cost IS NULL), 0) AS estimate,
     {", ".join(f"coalesce(sum({name}), 0) AS {name}" for name in _TOKENS.split(", "))}"""
 _DAY = "to_char(to_timestamp(started_at / 1000000) AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
 _BEFORE = "(started_at, row_id) < (SELECT started_at, row_id FROM emonk.usage WHERE id = $%d)"
@@ -57,11 +63,12 @@ def bill_of(rows: str, source: str = "") -> str:
     tables = f"{source}, " if source else ""
     return f"""INSERT INTO emonk.usage ({_NAMES})
         SELECT {", ".join(_COLUMNS.values())} FROM {tables}json_to_recordset({rows}::json) AS entry {_ENTRY}
-        ON CONFLICT (id) DO UPDATE SET ({_NAMES}) = ROW ({", ".join(f"excluded.{name}" for name in _COLUMNS)})
+        ON CONFLICT (id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in _ANEW)}
         WHERE excluded.state <> 'started' OR usage.state = 'started'"""  # noqa: S608 - joins constants
 
 
 _BILL = bill_of("$1")
+_ASKED = ("agent", "session_id", "user_id", "message_id", "purpose", "model")
 
 
 async def bill(connection: Connection, rows: Sequence[UsageRow]) -> None:
@@ -98,7 +105,7 @@ async def totals(connection: Connection, wanted: UsageFilter, by: Sequence[Usage
 
 
 def _conditions(wanted: UsageFilter) -> tuple[list[str], list[object]]:
-    texts = {name: getattr(wanted, name) for name in ("agent", "session_id", "user_id", "purpose", "model")}
+    texts = {name: getattr(wanted, name) for name in _ASKED}
     asked: list[tuple[str, object]] = [
         *((f"{name} =", None if text is None else stored(text)) for name, text in texts.items()),
         ("started_at >=", wanted.since),
@@ -129,6 +136,11 @@ def _entry(row: UsageRow) -> dict[str, object]:
         **msgspec.structs.asdict(row.usage),
         "cost": to_units(row.cost_usd),
         "error": stored(row.error),
+        "message_id": stored(row.message_id),
+        "role": stored(row.role),
+        "lead": stored(row.lead),
+        "price": stored(to_text(row.price)),
+        "estimate": to_units(row.estimate_usd),
     }
 
 
@@ -148,6 +160,11 @@ def _row(row: Record) -> UsageRow:
         usage=_usage(row),
         cost_usd=to_usd(row["cost"]),
         error=restored(row["error"]),
+        message_id=restored(row["message_id"]),
+        role=restored(row["role"]),
+        lead=restored(row["lead"]),
+        price=to_price(restored(row["price"])),
+        estimate_usd=to_usd(row["estimate"]),
     )
 
 
@@ -158,4 +175,4 @@ def _usage(row: Record) -> Usage:
 def _total(row: Record, words: int) -> UsageTotal:
     group = tuple(restored(row[f"word{number}"]) for number in range(words))
     counts = (row["calls"], row["failed"], row["unfinished"], row["unpriced"])
-    return total(group, counts, _usage(row), int(row["cost"]))
+    return total(group, counts, _usage(row), int(row["cost"]), int(row["estimate"]))

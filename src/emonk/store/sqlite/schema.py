@@ -5,7 +5,8 @@ where an append costs the same after ten events as after ten thousand.
 An inbox item waits while `revision` is null, is taken once its event lies in the log at `revision`,
 and is done with `reply`.
 `participants` finds a user's sessions; a session's users are a JSON list in its own row, which is written anyhow.
-A session's metadata, which may be long, are not in that row. Costs are in units of 1e-12 USD, null when not known.
+A session's metadata, which may be long, are not in that row. Costs are in units of 1e-12 USD, null when not known;
+the price of a row is JSON, empty where there was none.
 """
 
 import sqlite3
@@ -137,6 +138,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT""",
         # Its words are ours, see `emonk.store.words`: they hold nothing at which this tokenizer would part them.
         "CREATE VIRTUAL TABLE memory_words USING fts5 (words, detail = none, tokenize = 'ascii')",
+    ),
+    (
+        "ALTER TABLE usage ADD COLUMN message_id TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE usage ADD COLUMN role TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE usage ADD COLUMN lead TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE usage ADD COLUMN price TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE usage ADD COLUMN estimate INTEGER",
+        "CREATE INDEX usage_by_user ON usage (user_id, started_at)",
     ),
 )
 

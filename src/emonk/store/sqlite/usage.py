@@ -5,15 +5,21 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from emonk.records import Usage, UsageRow
-from emonk.store.bill import to_units, to_usd, total
+from emonk.store.bill import to_price, to_text, to_units, to_usd, total
 from emonk.store.usage_protocol import UsageFilter, UsageGroup, UsageTotal
 
-_NAMES = (
-    "row_id, agent, session_id, user_id, trace_id, purpose, provider, model, state, started_at, seconds, "
-    "input_tokens, output_tokens, cached_input_tokens, cache_write_tokens, reasoning_tokens, cost, error"
+# What is said before the call, and what came of it. Only the latter is written again, and no index holds any of it.
+_BEFORE_CALL = (
+    "row_id, agent, session_id, user_id, trace_id, purpose, provider, model, started_at, message_id, role, lead"
 )
-_BILL = f"""INSERT INTO usage ({_NAMES}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (row_id) DO UPDATE SET ({_NAMES}) = ({", ".join(f"excluded.{name}" for name in _NAMES.split(", "))})
+_AFTER_CALL = (
+    "state, seconds, input_tokens, output_tokens, cached_input_tokens, cache_write_tokens, reasoning_tokens, "
+    "cost, error, price, estimate"
+)
+_NAMES = f"{_BEFORE_CALL}, {_AFTER_CALL}"
+_BILL = f"""INSERT INTO usage ({_NAMES}) VALUES ({", ".join("?" for _ in _NAMES.split(", "))})
+    ON CONFLICT (row_id) DO UPDATE
+    SET {", ".join(f"{name} = excluded.{name}" for name in _AFTER_CALL.split(", "))}
     WHERE excluded.state <> 'started' OR usage.state = 'started'"""  # noqa: S608 - joins constants
 _BEFORE = "(started_at, row_id) < (SELECT started_at, row_id FROM usage WHERE row_id = ?)"
 # A sum of whole numbers that does not fit is an error to SQLite, so the cost is summed in two parts.
@@ -21,7 +27,9 @@ _PART = 1_000_000
 _SUMS = f"""count(*), coalesce(sum(state = 'failed'), 0), coalesce(sum(state = 'started'), 0),
     coalesce(sum(cost IS NULL), 0), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0),
     coalesce(sum(cached_input_tokens), 0), coalesce(sum(cache_write_tokens), 0), coalesce(sum(reasoning_tokens), 0),
-    coalesce(sum(cost / {_PART}), 0), coalesce(sum(cost % {_PART}), 0)"""
+    coalesce(sum(cost / {_PART}), 0), coalesce(sum(cost % {_PART}), 0),
+    coalesce(sum(estimate / {_PART}) FILTER (WHERE cost IS NULL), 0),
+    coalesce(sum(estimate % {_PART}) FILTER (WHERE cost IS NULL), 0)"""
 _DAY = "strftime('%Y-%m-%d', started_at / 1000000, 'unixepoch')"
 
 
@@ -54,6 +62,7 @@ def _conditions(wanted: UsageFilter) -> tuple[list[str], list[object]]:
         "agent = ?": wanted.agent,
         "session_id = ?": wanted.session_id,
         "user_id = ?": wanted.user_id,
+        "message_id = ?": wanted.message_id,
         "purpose = ?": wanted.purpose,
         "model = ?": wanted.model,
         "started_at >= ?": wanted.since,
@@ -78,8 +87,11 @@ def _values(row: UsageRow) -> tuple[object, ...]:
         row.purpose,
         row.provider,
         row.model,
-        row.state,
         row.started_at,
+        row.message_id,
+        row.role,
+        row.lead,
+        row.state,
         row.seconds,
         usage.input_tokens,
         usage.output_tokens,
@@ -88,6 +100,8 @@ def _values(row: UsageRow) -> tuple[object, ...]:
         usage.reasoning_tokens,
         to_units(row.cost_usd),
         row.error,
+        to_text(row.price),
+        to_units(row.estimate_usd),
     )
 
 
@@ -101,15 +115,22 @@ def _row(*columns: Any) -> UsageRow:
         purpose=columns[5],
         provider=columns[6],
         model=columns[7],
-        state=columns[8],
-        started_at=columns[9],
-        seconds=columns[10],
-        usage=Usage(*columns[11:16]),
-        cost_usd=to_usd(columns[16]),
-        error=columns[17],
+        started_at=columns[8],
+        message_id=columns[9],
+        role=columns[10],
+        lead=columns[11],
+        state=columns[12],
+        seconds=columns[13],
+        usage=Usage(*columns[14:19]),
+        cost_usd=to_usd(columns[19]),
+        error=columns[20],
+        price=to_price(columns[21]),
+        estimate_usd=to_usd(columns[22]),
     )
 
 
 def _total(row: tuple[Any, ...], words: int) -> UsageTotal:
-    calls, failed, unfinished, unpriced, *tokens, high, low = row[words:]
-    return total(row[:words], (calls, failed, unfinished, unpriced), Usage(*tokens), high * _PART + low)
+    calls, failed, unfinished, unpriced, *tokens, high, low, high_estimate, low_estimate = row[words:]
+    counts = (calls, failed, unfinished, unpriced)
+    cost, estimated = high * _PART + low, high_estimate * _PART + low_estimate
+    return total(row[:words], counts, Usage(*tokens), cost, estimated)

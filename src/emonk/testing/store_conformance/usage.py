@@ -28,6 +28,7 @@ from emonk.testing.store_conformance.rig import (
 _DAY = 86_400_000_000
 _MIDNIGHT = 20_000 * _DAY  # 2024-10-04
 _NONE = Usage()
+_NOTHING = Decimal(0)
 ANY = UsageFilter()
 
 
@@ -40,8 +41,13 @@ async def usage_row_is_kept_as_it_is(rig: Rig) -> None:
         usage=Usage(5, 4, 3, 2, 1),
         cost_usd=Decimal("0.000000000001"),
         error="rate_limited",
+        message_id="m 1",
+        role="worker",
+        lead="gemini:pro",
+        price={"input": "0.1", 'ö "\0"': "2.5"},
+        estimate_usd=Decimal("0.25"),
     )
-    unpriced = _row("r2", cost_usd=None, model="nul\0 🜁")
+    unpriced = _row("r2", cost_usd=None, model="nul\0 🜁", message_id="nul\0", lead="", estimate_usd=Decimal(1))
     costly = _row("r3", cost_usd=Decimal("1234567.000000123456"))
     await store.bill([costly, row, unpriced])
     equal(await (await rig.open()).usage_rows(ANY), [costly, unpriced, row], "rows")
@@ -114,6 +120,7 @@ async def rows_are_found_by_what_they_say(rig: Rig) -> None:
         UsageFilter(agent="clerk"): ["r3", "r2", "r1"],
         UsageFilter(session_id="s2"): ["r3"],
         UsageFilter(user_id="bob"): ["r2"],
+        UsageFilter(message_id="m2", agent="clerk"): ["r2"],
         UsageFilter(purpose="summary"): ["r2"],
         UsageFilter(model="m", since=_MIDNIGHT + 1): ["r3", "r2"],
         UsageFilter(agent="clerk", until=_MIDNIGHT + 1): ["r1"],
@@ -133,15 +140,20 @@ async def totals_are_sums_by_words(rig: Rig) -> None:
     equal(await store.usage_totals(ANY, by=["day"]), [], "totals by day of no rows")
     await _three(store)
     spent = Decimal("0.375")
-    whole = _total((), 3, failed=1, unfinished=1, unpriced=1, usage=Usage(12, 6, 3, 2, 1), cost_usd=spent)
+    used, estimated = Usage(12, 6, 3, 2, 1), Decimal("0.75")
+    whole = _total((), 3, failed=1, unfinished=1, unpriced=1, usage=used, cost_usd=spent, estimated_usd=estimated)
     equal(await store.usage_totals(ANY), [whole], "the whole")
-    first = _total(("2024-10-04",), 2, failed=1, unpriced=1, usage=Usage(12, 6, 3, 2, 1), cost_usd=Decimal("0.25"))
+    quarter = Decimal("0.25")
+    first = _total(("2024-10-04",), 2, failed=1, unpriced=1, usage=used, cost_usd=quarter, estimated_usd=estimated)
     second = _total(("2024-10-05",), 1, unfinished=1, cost_usd=Decimal("0.125"))
     equal(await store.usage_totals(ANY, by=["day"]), [first, second], "by day")
     groups = [total.group for total in await store.usage_totals(ANY, by=["user_id", "session_id", "purpose"])]
     equal(groups, [("ada", "s1", "turn"), ("ada", "s2", "turn"), ("bob", "s1", "summary")], "groups by three words")
     by_model = await store.usage_totals(UsageFilter(user_id="ada"), by=["provider", "model", "agent"])
     equal([(total.group, total.calls) for total in by_model], [(("google", "m", "clerk"), 2)], "by model, of a user")
+    by_role = await store.usage_totals(ANY, by=["role", "lead", "message_id"])
+    expected = [("", "", "m1"), ("worker", "gemini:pro", "m2"), ("worker", "gemini:pro", "m3")]
+    equal([total.group for total in by_role], expected, "by role, lead and message")
 
 
 async def large_sums_are_exact(rig: Rig) -> None:
@@ -150,6 +162,9 @@ async def large_sums_are_exact(rig: Rig) -> None:
     await store.bill([_row(f"r{number}", cost_usd=cost, usage=Usage(1 << 40)) for number in range(3)])
     (total,) = await store.usage_totals(ANY)
     equal((total.cost_usd, total.usage.input_tokens), (Decimal("27000000.000000000003"), 3 << 40), "cost and tokens")
+    await store.bill([_row(f"e{number}", cost_usd=None, estimate_usd=cost) for number in range(3)])
+    (total,) = await store.usage_totals(ANY)
+    equal((total.cost_usd, total.estimated_usd), (Decimal("27000000.000000000003"),) * 2, "cost and estimates")
 
 
 async def what_cannot_be_billed_or_asked_is_refused(rig: Rig) -> None:
@@ -157,6 +172,8 @@ async def what_cannot_be_billed_or_asked_is_refused(rig: Rig) -> None:
     for cost in ("NaN", "Infinity", "1e30"):
         rows = [_row("r1"), _row("r2", cost_usd=Decimal(cost))]
         await refused(ValueError, lambda rows=rows: store.bill(rows), f"a cost of {cost}")
+        estimated = [_row("r1", estimate_usd=Decimal(cost))]
+        await refused(ValueError, lambda rows=estimated: store.bill(rows), f"an estimate of {cost}")
     await refused(InvalidConfig, lambda: store.bill([_row("r1"), _row(HALF)]), "half a character")
     await refused(InvalidConfig, lambda: store.usage_rows(UsageFilter(user_id=HALF)), "half a character")
     words: Any = ["model", "cost; DROP TABLE usage"]
@@ -166,11 +183,15 @@ async def what_cannot_be_billed_or_asked_is_refused(rig: Rig) -> None:
 
 async def _three(store: Store) -> None:
     used = Usage(12, 6, 3, 2, 1)
-    await store.bill([_row("r1", usage=used, cost_usd=Decimal("0.25"))])
+    of_worker = {"role": "worker", "lead": "gemini:pro"}
+    await store.bill([_row("r1", message_id="m1", usage=used, cost_usd=Decimal("0.25"), estimate_usd=Decimal("0.5"))])
     await store.bill(
         [
             _row(
                 "r2",
+                **of_worker,
+                message_id="m2",
+                estimate_usd=Decimal("0.75"),
                 user_id="bob",
                 purpose="summary",
                 state="failed",
@@ -181,7 +202,17 @@ async def _three(store: Store) -> None:
         ]
     )
     await store.bill(
-        [_row("r3", session_id="s2", state="started", cost_usd=Decimal("0.125"), started_at=_MIDNIGHT + _DAY)]
+        [
+            _row(
+                "r3",
+                **of_worker,
+                message_id="m3",
+                session_id="s2",
+                state="started",
+                cost_usd=Decimal("0.125"),
+                started_at=_MIDNIGHT + _DAY,
+            )
+        ]
     )
 
 
@@ -209,7 +240,8 @@ def _total(
     unfinished: int = 0,
     unpriced: int = 0,
     usage: Usage = _NONE,
-    cost_usd: Decimal = Decimal(0),
+    cost_usd: Decimal = _NOTHING,
+    estimated_usd: Decimal = _NOTHING,
 ) -> UsageTotal:
     return UsageTotal(
         group=group,
@@ -219,6 +251,7 @@ def _total(
         unpriced=unpriced,
         usage=usage,
         cost_usd=cost_usd,
+        estimated_usd=estimated_usd,
     )
 
 
