@@ -1,14 +1,15 @@
 """Prices: those of genai-prices, fast."""
 
-from datetime import date
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
 import genai_prices
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emonk.costs import check_priced, price
+from emonk.costs import PriceBook, Rates, check_priced, price
 from emonk.errors import UnknownPrice
 from emonk.records import Usage
 
@@ -50,3 +51,43 @@ def test_an_unknown_model_is_an_error_that_names_near_ones() -> None:
 def test_a_provider_without_prices_is_an_error(spec: str) -> None:
     with pytest.raises(UnknownPrice):
         price(spec, Usage(1, 1), at=date(2026, 1, 1))
+
+
+def test_a_cost_says_the_rates_of_the_tier_for_the_whole_request() -> None:
+    book = PriceBook()
+    short = book.cost("gemini:gemini-2.5-pro", Usage(200_000, 10))
+    long = book.cost("gemini:gemini-2.5-pro", Usage(200_001, 10))
+    assert (short.rates.input, long.rates.input) == (Decimal("1.25"), Decimal("2.5"))
+    assert long.total_usd == (Decimal("2.5") * 200_001 + Decimal(15) * 10) / 1_000_000
+    assert long.rates.name == "google/gemini-2.5-pro"
+
+
+def test_rates_are_kept_in_a_row_as_text() -> None:
+    rates = PriceBook().cost("gemini:gemini-2.5-pro", Usage(1, 1)).rates
+    row = rates.as_row()
+    assert row["input"] == "1.25"
+    assert all(isinstance(value, str) for value in row.values())
+    assert msgspec.convert(row, Rates) == rates
+
+
+def test_a_price_is_that_of_the_day_of_the_call() -> None:
+    for day in (date(2025, 6, 1), date(2026, 10, 1)):
+        noon = datetime.combine(day, time(12), UTC)
+        expected = genai_prices.calc_price(
+            genai_prices.Usage(input_tokens=1000, output_tokens=10),
+            "o3",
+            provider_id="openai",
+            genai_request_timestamp=noon,
+        )
+        assert price("openai:o3", Usage(1000, 10), at=day) == expected.total_price
+    assert price("openai:o3", Usage(1000), at=date(2025, 5, 1)) > price("openai:o3", Usage(1000), at=date(2026, 1, 1))
+
+
+@given(counts, counts, counts, counts)
+def test_no_usage_has_a_negative_cost(fresh: int, cached: int, written: int, output: int) -> None:
+    assert price("anthropic:claude-sonnet-4-5", Usage(fresh, output, cached, written)) >= 0
+
+
+def test_what_is_not_sold_by_the_token_has_no_price() -> None:
+    with pytest.raises(UnknownPrice):
+        price("openai:whisper-1", Usage(1, 1))

@@ -1,0 +1,34 @@
+"""From tokens to dollars: prices, what bodies and calls cost, and who spent it.
+
+Names are imported when first used: a turn needs prices only.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emonk.costs.book import Cost, PriceBook, check_priced, price
+    from emonk.costs.rates import Rates
+
+__all__ = ["Cost", "PriceBook", "Rates", "check_priced", "price"]
+
+_HOMES = {
+    "Cost": "emonk.costs.book",
+    "PriceBook": "emonk.costs.book",
+    "Rates": "emonk.costs.rates",
+    "check_priced": "emonk.costs.book",
+    "price": "emonk.costs.book",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'emonk.costs' has no attribute {name!r}")
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])
