@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from emonk.resilience.breaker_events import CircuitState
     from emonk.resilience.recovery import execute_with_recovery
     from emonk.resilience.retry import retry_with_backoff
+    from emonk.routing.complexity import TaskComplexity
+    from emonk.routing.router import MultiModelRouter
     from emonk.skills.effect import Happened, NotHappened
     from emonk.skills.function import tool
     from emonk.skills.protocol import Context
@@ -32,11 +34,13 @@ __all__ = [
     "Effect",
     "Happened",
     "InfraError",
+    "MultiModelRouter",
     "NotHappened",
     "Reply",
     "RiskLevel",
     "Session",
     "Skill",
+    "TaskComplexity",
     "execute_with_recovery",
     "get_trace_id",
     "retry_with_backoff",
@@ -54,11 +58,13 @@ _HOMES = {
     "Effect": "emonk.records",
     "Happened": "emonk.skills.effect",
     "InfraError": "emonk.errors",
+    "MultiModelRouter": "emonk.routing.router",
     "NotHappened": "emonk.skills.effect",
     "Reply": "emonk.records",
     "RiskLevel": "emonk.records",
     "Session": "emonk.records",
     "Skill": "emonk.skills.skill",
+    "TaskComplexity": "emonk.routing.complexity",
     "execute_with_recovery": "emonk.resilience.recovery",
     "get_trace_id": "emonk.observe.trace",
     "retry_with_backoff": "emonk.resilience.retry",

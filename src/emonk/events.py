@@ -13,10 +13,31 @@ from emonk.messages import AssistantMessage, ToolResult, UserPart
 from emonk.records import ReplyStatus, SessionKey, Usage
 
 
+class TaskHints(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a caller says of a task, for routing; what is left out is not known.
+
+    Attributes:
+        complexity: `simple`, `moderate` or `complex`: there is nothing left to assess.
+        type: such as `skill_call`, `factual_qa` or `format_response`.
+        context_length: tokens of what was said before.
+        requires_reasoning: it takes thinking.
+        steps: of how many it consists.
+        required_tool: the tool that has to be called before there is an answer.
+    """
+
+    complexity: str = ""
+    type: str = ""
+    context_length: float | None = None
+    requires_reasoning: bool = False
+    steps: int = 0
+    required_tool: str = ""
+
+
 class UserSaid(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="user_message", tag_field="kind"):
     """A message of a user opens a turn.
 
     A `patient` one waits for a language model rather than be answered by rules; `lead` asks the lead model at once.
+    `hints` say how hard it is.
     """
 
     message_id: str
@@ -25,6 +46,7 @@ class UserSaid(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
     parts: tuple[UserPart, ...]
     patient: bool = False
     lead: bool = False
+    hints: TaskHints | None = None
 
 
 class ModelSaid(msgspec.Struct, frozen=True, kw_only=True, tag="model_message", tag_field="kind"):
@@ -92,6 +114,24 @@ class StepFailed(msgspec.Struct, frozen=True, kw_only=True, tag="step_failed", t
     cost_usd: Decimal | None = Decimal(0)
 
 
+class Routed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="routed", tag_field="kind"):
+    """From here on this model answers, until the next of these says otherwise.
+
+    Attributes:
+        role: of the model, `lead`, `worker` or `fallback`.
+        reason: why it is this one.
+        complexity: of the turn's task; empty where there is no worker, and nothing was assessed.
+        phase: `planning` and `escalated` are the lead's, `work` is the worker's, `asked` is the lead's since the user
+            wants it; another role in the same phase stands in.
+    """
+
+    role: str
+    model: str
+    reason: str
+    complexity: str = ""
+    phase: str = "work"
+
+
 class TurnFinished(msgspec.Struct, frozen=True, kw_only=True, tag="turn_finished", tag_field="kind"):
     """A turn ended with a reply."""
 
@@ -118,7 +158,9 @@ class Opaque(msgspec.Struct, frozen=True):
     data: dict[str, Any]
 
 
-KnownEvent = UserSaid | ModelSaid | ToolReturned | Summarised | Interrupted | StepFailed | TurnFinished | TurnCancelled
+KnownEvent = (
+    UserSaid | ModelSaid | ToolReturned | Summarised | Interrupted | StepFailed | Routed | TurnFinished | TurnCancelled
+)
 Event = KnownEvent | Opaque
 
 

@@ -12,7 +12,6 @@ import msgspec
 from emonk.agent.expiry import age
 from emonk.agent.file import not_available, read_agent_file
 from emonk.agent.memory import Memory, memory_skills
-from emonk.agent.models import Given, by_role, spec_of
 from emonk.agent.opening import Definition, Started, start
 from emonk.agent.parts import cannot_run, check_text, collect, instruct
 from emonk.agent.reconcile import reconcile
@@ -30,6 +29,7 @@ from emonk.observe.trace import get_trace_id
 from emonk.records import Effect, Reply, SessionKey
 from emonk.resilience.guards import Guards
 from emonk.resilience.section import ResilienceSection
+from emonk.routing.roles import Given, by_role, spec_of
 from emonk.runtime.compression.section import ContextSection
 from emonk.runtime.limits import Limits
 from emonk.runtime.progress import TurnEvent, TurnReplied

@@ -4,52 +4,25 @@ import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import cast, get_args
 
 from emonk.costs import check_priced
-from emonk.errors import ConfigError, InvalidConfig, UnknownPrice
+from emonk.errors import ConfigError, UnknownPrice
 from emonk.models import Model, create
 from emonk.models.windows import window_of
 from emonk.resilience.guards import Guards
-from emonk.runtime.candidates import Candidate, Candidates, Role
+from emonk.routing.decision import Role
+from emonk.routing.roles import Given
+from emonk.runtime.candidates import Candidate, Candidates
 from emonk.runtime.compression.room import Room, room_of
 from emonk.runtime.compression.section import ContextSection
 from emonk.skills.protocol import Runnable
 
-Given = str | Model
-
 KEYS = ("GEMINI_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY")
-
-
-def by_role(model: "Given | Mapping[str, Given]") -> dict[Role, Given]:
-    """The models as they were given: `lead`, and `worker` and `fallback` where they are another one.
-
-    Raises:
-        InvalidConfig: there is no lead, an unknown role, or something that is no model.
-    """
-    given: Mapping[str, Given] = model if isinstance(model, Mapping) else {"lead": model}
-    roles = cast("tuple[Role, ...]", get_args(Role))
-    unknown = next((role for role in given if role not in roles), None)
-    if unknown is not None:
-        raise InvalidConfig(f"{unknown!r} is no role of a model", hint=f"the roles are {', '.join(roles)}")
-    if not given.get("lead"):
-        raise InvalidConfig("the models name no lead", hint='write model={"lead": "gemini:NAME"}')
-    chosen: dict[Role, Given] = {}
-    for role in roles:
-        one = given.get(role)
-        if one and one not in chosen.values():
-            chosen[role] = _checked(one)
-    return chosen
 
 
 def known_keys() -> list[str]:
     """The keys of model providers that the environment holds: what no alert may show."""
     return [key for name in KEYS if (key := os.environ.get(name))]
-
-
-def spec_of(model: Given) -> str:
-    """How a configuration names it."""
-    return model if isinstance(model, str) else model.spec
 
 
 class ModelOpener:
@@ -115,9 +88,3 @@ async def room_for(
     windows = [await asyncio.to_thread(window_of, one.model.spec) for one in members]
     smallest = min((window for window in windows if window is not None), default=None)
     return room_of(section, members[0].model.spec, smallest, instructions, tools)
-
-
-def _checked(model: object) -> Given:
-    if isinstance(model, str) or hasattr(model, "generate"):
-        return cast("Given", model)
-    raise InvalidConfig(f"{model!r} is no model", hint="write offline, gemini:NAME, or give an emonk.models.Model")

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from emonk.agent.memory import Memory, open_memory, prompt_now
-from emonk.agent.models import Given, ModelOpener, known_keys, room_for
+from emonk.agent.models import ModelOpener, known_keys, room_for
 from emonk.agent.parts import check_tools, instruct
 from emonk.clock import Clock
 from emonk.memory.doors import Kept
@@ -16,7 +16,8 @@ from emonk.observe.alerts import Alerts
 from emonk.observe.section import AlertsSection
 from emonk.resilience.guards import Guards
 from emonk.resilience.section import ResilienceSection
-from emonk.runtime.candidates import Role
+from emonk.routing.decision import Role
+from emonk.routing.roles import Given
 from emonk.runtime.compression.reader import result_reader
 from emonk.runtime.compression.section import ContextSection
 from emonk.runtime.limits import Limits

@@ -1,21 +1,19 @@
 """Which models may answer, in which order: the roles of a configuration and what can be called at the moment."""
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
 
 import msgspec
 
 from emonk.models.protocol import Model
 from emonk.resilience.breaker_events import CircuitState
 from emonk.resilience.guard import Guard
+from emonk.routing.decision import Role
 
 LEFT_ALONE = 60.0
 """Seconds that a turn waits for a model whose server asked not to be called before."""
 
 OPENED = 10.0
 """Seconds that a turn waits for a circuit that is open or half open."""
-
-Role = Literal["lead", "worker", "fallback"]
 
 
 class Candidate(msgspec.Struct, frozen=True):

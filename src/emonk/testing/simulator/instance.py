@@ -10,7 +10,6 @@ from typing import Self, TypeVar
 from msgspec.structs import replace
 
 from emonk.agent import Agent
-from emonk.agent.models import spec_of
 from emonk.errors import EmonkError, Unavailable
 from emonk.models.protocol import Model
 from emonk.observe.alerts import Alerts
@@ -18,7 +17,8 @@ from emonk.observe.trace import get_trace_id, trace_context
 from emonk.records import Reply, SessionKey
 from emonk.resilience.breaker_events import BreakerEvent
 from emonk.resilience.guards import Guards
-from emonk.runtime.candidates import Role
+from emonk.routing.decision import Role
+from emonk.routing.roles import spec_of
 from emonk.runtime.progress import MessageAccepted, TurnReplied
 from emonk.skills.protocol import Runnable
 from emonk.store.protocol import Store

@@ -20,7 +20,7 @@ from emonk.models.http import status_failure
 from emonk.models.protocol import ModelDelta, ModelRequest, ModelResponse, TextDelta
 from emonk.observe.trace import get_trace_id
 from emonk.resilience.classify import hint_of
-from emonk.runtime.candidates import Role
+from emonk.routing.decision import Role
 from emonk.testing.simulator.answers import answer
 from emonk.testing.simulator.faults import Fault, ModelFault
 from emonk.testing.simulator.history import Blame, Came, Sent, Where

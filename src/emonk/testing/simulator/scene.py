@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import TypeVarTuple, Unpack
 
-from emonk.runtime.candidates import Role
+from emonk.routing.decision import Role
 from emonk.testing.simulator.faults import Fault
 from emonk.testing.simulator.history import Record, Where
 from emonk.testing.simulator.schedule import Outage, Said, Schedule

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from emonk.runtime.candidates import Role
+from emonk.routing.decision import Role
 from emonk.testing.simulator.faults import OUTAGES, Fault, measured, model_fault, tool_fault
 
 Leave = Literal["", "leaves", "cancels"]
