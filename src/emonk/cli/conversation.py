@@ -15,6 +15,7 @@ from emonk.events import (
     Logged,
     ModelSaid,
     Opaque,
+    Routed,
     StepFailed,
     Summarised,
     ToolReturned,
@@ -139,6 +140,8 @@ class Conversation:
             case StepFailed(model=model, code=code, message=message, usage=usage, cost_usd=cost):
                 spent = f"; {tokens(usage)}, {usd(cost)}" if usage != Usage() or cost != 0 else ""
                 yield self._faint(f"[{one_line(model)} failed: {one_line(code)}: {one_line(message)}{spent}]")
+            case Routed() as routed:
+                yield self._faint(_routed_line(routed))
             case Opaque(kind=kind, data=data):
                 what = (
                     f"revision {logged.revision}: an event of kind {one_line(kind)}, which this version does not know"
@@ -214,6 +217,11 @@ class Conversation:
 
     def _faint(self, text: str) -> str:
         return dim(text, self._stream)
+
+
+def _routed_line(routed: Routed) -> str:
+    task = f"a {routed.complexity} task, {routed.phase}: " if routed.complexity else ""
+    return f"[{task}{one_line(routed.role)} {one_line(routed.model)}; {one_line(routed.reason, REASON_CHARACTERS)}]"
 
 
 def _summary_line(revision: int, summary: Summarised) -> str:

@@ -14,6 +14,7 @@ from emonk.events import (
     Logged,
     ModelSaid,
     Opaque,
+    Routed,
     StepFailed,
     Summarised,
     ToolReturned,
@@ -60,7 +61,7 @@ def messages_of(events: Sequence[Logged], shown: int | None = None) -> list[Mess
 
     for logged in events:
         event = logged.event
-        if logged.revision <= cutoff or isinstance(event, Summarised | Opaque):
+        if logged.revision <= cutoff or isinstance(event, Summarised | Routed | Opaque):
             continue
         if isinstance(event, ToolReturned):
             limit = latest.shown if latest.shown and logged.revision < latest.revision else shown
@@ -94,7 +95,7 @@ def open_calls(events: Sequence[Logged]) -> tuple[ToolCall, ...]:
                 done.add(result.call_id)
             case ModelSaid(message=message):
                 return tuple(call for call in message.tool_calls if call.id not in done)
-            case Opaque():
+            case Routed() | Opaque():
                 continue
             case _:
                 return ()
@@ -159,5 +160,5 @@ def _message_of(event: Event) -> Message | None:
             return assistant(text)
         case TurnCancelled():
             return assistant("[cancelled by the user]")
-        case StepFailed() | TurnFinished() | ToolReturned() | Summarised() | Opaque():
+        case StepFailed() | TurnFinished() | ToolReturned() | Summarised() | Routed() | Opaque():
             return None
