@@ -5,14 +5,15 @@ import difflib
 from emonk.errors import InvalidConfig
 from emonk.models.protocol import Model
 
-PROVIDERS = ("gemini", "offline")
-LATER = {"vertex": "Vertex AI", "openai": "the OpenAI API", "anthropic": "the Anthropic API"}
+PROVIDERS = ("gemini", "openai", "openai-responses", "offline")
+LATER = {"vertex": "Vertex AI", "anthropic": "the Anthropic API"}
 
 
 def create(spec: str, *, api_key: str | None = None, base_url: str | None = None) -> Model:
-    """The model that `spec` names: `gemini:NAME` or `offline`.
+    """The model that `spec` names: `PROVIDER:NAME` or `offline`.
 
-    Keys and endpoints that are not given come from the environment (`GEMINI_API_KEY`, `EMONK_GEMINI_BASE_URL`).
+    Keys and endpoints that are not given come from the environment (`GEMINI_API_KEY`, `EMONK_GEMINI_BASE_URL`;
+    `OPENAI_API_KEY`, `OPENAI_BASE_URL`).
 
     Raises:
         InvalidConfig: no such provider, or no model name.
@@ -28,6 +29,11 @@ def create(spec: str, *, api_key: str | None = None, base_url: str | None = None
             from emonk.models.gemini.model import GeminiModel  # noqa: PLC0415 - as above
 
             return GeminiModel.from_environment(name, api_key=api_key, base_url=base_url)
+        case "openai" | "openai-responses" if name:
+            from emonk.models.openai.model import OpenAIModel  # noqa: PLC0415 - as above
+
+            api = "chat" if provider == "openai" else "responses"
+            return OpenAIModel.from_environment(name, api_key=api_key, base_url=base_url, api=api)
         case _ if provider in LATER and name:
             raise InvalidConfig(
                 f"{spec}: {LATER[provider]} is not available in this version", hint="use gemini:NAME or offline"

@@ -13,6 +13,7 @@ from emonk.errors import (
     EmonkError,
     InfraError,
     InvalidConfig,
+    MalformedOutput,
     MissingCredential,
     Unavailable,
 )
@@ -26,7 +27,7 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 _ERROR_LIMIT = 256 * 1024  # bytes; an error says what it has to say in far less
 
-ErrorReader = Callable[[int, Mapping[str, str], bytes], InfraError | ConfigError]
+ErrorReader = Callable[[int, Mapping[str, str], bytes], InfraError | ConfigError | MalformedOutput]
 """What a provider's error means: from status, headers and body."""
 
 
@@ -45,7 +46,7 @@ class HttpClient:
         Args:
             base_url: where the provider is, `http://` or `https://`.
             headers: sent with every request.
-            secret: never to be seen in an error's text.
+            secret: never to be seen in an error's text; empty when there is none.
             silence: seconds without a byte after which a call is given up.
             read_error: makes an error of an answer that is none of 2xx.
 
@@ -103,7 +104,7 @@ class HttpClient:
         if lines is not None:
             await lines.aclose()
 
-    async def _refusal(self, answer: "ClientResponse | Exchange") -> InfraError | ConfigError:
+    async def _refusal(self, answer: "ClientResponse | Exchange") -> InfraError | ConfigError | MalformedOutput:
         if 300 <= answer.status < 400:
             return InvalidConfig(f"{self._host} redirects ({answer.status})", hint="give the address it points to")
         body = bytearray()
@@ -115,6 +116,8 @@ class HttpClient:
 
     def redact(self, error: EmonkError) -> None:
         """Strike the secret out of an error that tells what the provider said."""
+        if not self._secret:
+            return
         error.message = error.message.replace(self._secret, "***")
         error.hint = error.hint.replace(self._secret, "***")
         error.args = (error.message,)

@@ -1,1 +1,1 @@
-"""The OpenAI API and the many servers that speak it."""
+"""OpenAI's two APIs, chat completions and responses, and the many servers that speak them."""

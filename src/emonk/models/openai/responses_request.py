@@ -1,0 +1,255 @@
+"""Requests to the responses API, written as JSON. https://developers.openai.com/api/reference/resources/responses.
+
+Nothing is kept at the server (`store` is false): the conversation goes with every request, reasoning encrypted.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+
+from emonk.messages import (
+    AssistantMessage,
+    AssistantPart,
+    Blob,
+    Foreign,
+    Message,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolMessage,
+    UserMessage,
+)
+from emonk.models.fields import as_list, as_text
+from emonk.models.openai.endpoint import Endpoint, reasons
+from emonk.models.openai.identifiers import CallIds, original_names, tool_name
+from emonk.models.openai.media import data_url, kind_of, text_of
+from emonk.models.openai.written import (
+    ANSWER_NAME,
+    NO_PARAMETERS,
+    Json,
+    Written,
+    arguments_of,
+    cache_key,
+    effort_of,
+    encode,
+    encode_body,
+    images_of,
+    is_strict,
+    unencodable,
+    user_parts,
+)
+from emonk.models.protocol import ModelRequest, ToolLike
+
+LEAST_OUTPUT = 16
+"""Tokens below which OpenAI takes no `max_output_tokens`."""
+
+_ENCRYPTED = "reasoning.encrypted_content"
+
+
+class ResponsesWriter:
+    """Writes requests; the tools are encoded once for as long as they stay the same."""
+
+    def __init__(self, name: str, endpoint: Endpoint) -> None:
+        self._name = name
+        self._endpoint = endpoint
+        self._tools: tuple[ToolLike, ...] = ()
+        self._encoded_tools = msgspec.Raw(b"[]")
+        self._names: Mapping[str, str] = {}
+
+    def write(self, request: ModelRequest, *, stream: bool = False) -> Written:
+        """The JSON body of a request.
+
+        Raises:
+            InvalidConfig: `unencodable_request`: something in it has no JSON form; or a part is not taken.
+        """
+        names: Mapping[str, str] = {}
+        try:
+            body: Json = {"model": self._name, "input": write_input(request.messages, self._endpoint), "store": False}
+            if request.instructions:
+                body["instructions"] = request.instructions
+            if request.tools:
+                body["tools"], names = self._declarations(tuple(request.tools))
+                if choice := _choice(request):
+                    body["tool_choice"] = choice
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise unencodable(error) from error
+        self._settings(request, body)
+        if request.cache_prompt and self._endpoint.own:
+            body["prompt_cache_key"] = cache_key(request, request.tools)
+        if stream:
+            body["stream"] = True
+        return Written(encode_body(body), names)
+
+    def _declarations(self, tools: tuple[ToolLike, ...]) -> tuple[msgspec.Raw, Mapping[str, str]]:
+        if tools != self._tools:
+            declared = [
+                {
+                    "type": "function",
+                    "name": tool_name(tool.name),
+                    "description": tool.description,
+                    "parameters": tool.parameters or NO_PARAMETERS,
+                    "strict": self._endpoint.own and is_strict(tool.parameters),
+                }
+                for tool in tools
+            ]
+            self._encoded_tools = msgspec.Raw(encode(declared))
+            self._names = original_names(tool.name for tool in tools)
+            self._tools = tools
+        return self._encoded_tools, self._names
+
+    def _settings(self, request: ModelRequest, body: Json) -> None:
+        own, thinks = self._endpoint.own, reasons(self._name)
+        if request.max_output_tokens is not None:
+            limit = request.max_output_tokens
+            body["max_output_tokens"] = max(limit, LEAST_OUTPUT) if own else limit
+        if request.temperature is not None and not (own and thinks):
+            body["temperature"] = request.temperature
+        if effort := effort_of(self._name, request.reasoning_effort, own=own):
+            body["reasoning"] = {"effort": effort}
+        if thinks:
+            body["include"] = [_ENCRYPTED]
+        if (schema := request.output_schema) is not None:
+            described = {"type": "json_schema", "name": ANSWER_NAME, "schema": schema, "strict": is_strict(schema)}
+            body["text"] = {"format": described}
+
+
+def _choice(request: ModelRequest) -> str | Json:
+    if request.required_tool:
+        return {"type": "function", "name": tool_name(request.required_tool)}
+    return "" if request.tool_choice == "auto" else request.tool_choice
+
+
+def write_input(messages: Sequence[Message], endpoint: Endpoint) -> list[Json]:
+    """Messages as items: text, calls, their results, and reasoning that this server gave.
+
+    Images that a model made go with the user's next message, since only a user's can hold any.
+    """
+    ids = CallIds(endpoint.provider, strict=False)
+    items: list[Json] = []
+    made: list[Blob] = []
+    for message in messages:
+        match message:
+            case UserMessage():
+                _add_user(items, [*made, *user_parts(message)])
+                made = []
+            case AssistantMessage():
+                made += images_of(message)
+                ids.of_calls(message)
+                items += _assistant(message, endpoint, ids)
+            case ToolMessage(results):
+                items += [
+                    {"type": "function_call_output", "call_id": ids.of(result.call_id), "output": result.content}
+                    for result in results
+                ]
+    _add_user(items, made)
+    return items
+
+
+def _add_user(items: list[Json], parts: Sequence[Text | Blob]) -> None:
+    if not parts:
+        return
+    content = [_user_part(part) for part in parts]
+    only_text = len(content) == 1 and content[0]["type"] == "input_text"
+    items.append({"role": "user", "content": content[0]["text"] if only_text else content})
+
+
+def _user_part(part: Text | Blob) -> Json:
+    if isinstance(part, Text):
+        return {"type": "input_text", "text": part.text}
+    match kind_of(part, sounds=False):
+        case "image":
+            return {"type": "input_image", "detail": "auto", "image_url": data_url(part)}
+        case "pdf":
+            return {"type": "input_file", "filename": "file.pdf", "file_data": data_url(part)}
+        case _:
+            return {"type": "input_text", "text": text_of(part)}
+
+
+def _assistant(message: AssistantMessage, endpoint: Endpoint, ids: CallIds) -> list[Json]:
+    """The items of a model's message, in order.
+
+    The ids that the server gave to them go back only beside its reasoning, since it holds each against the other.
+    """
+    own = message.provider == endpoint.provider
+    reasoning = set(_reasoning(message.parts, endpoint)) if own else set[int]()
+    items: list[Json] = []
+    said: list[str] = []
+    last: str | None = None
+    for index, part in enumerate(message.parts):
+        match part:
+            case Text(text, signature):
+                signature = signature if own else None
+                if said and signature != last:
+                    items.append(_said(said, last, kept=bool(reasoning)))
+                    said = []
+                last = signature
+                if text:
+                    said.append(text)
+                continue
+            case ToolCall():
+                item = _call(part, endpoint, ids, kept=bool(reasoning))
+            case Foreign(data=data) if index in reasoning:
+                item = _sent_back(data)
+            case Thinking() | Foreign() | Blob():
+                continue
+        if said:
+            items.append(_said(said, last, kept=bool(reasoning)))
+            said = []
+        items.append(item)
+    if said:
+        items.append(_said(said, last, kept=bool(reasoning)))
+    return items
+
+
+def _reasoning(parts: Sequence[AssistantPart], endpoint: Endpoint) -> Iterator[int]:
+    """Which parts are reasoning that can be sent: the item that it led to must follow it."""
+    led_to = False
+    for index in range(len(parts) - 1, -1, -1):
+        match parts[index]:
+            case Text(text) if text:
+                led_to = True
+            case ToolCall():
+                led_to = True
+            case Foreign(provider, data) if provider == endpoint.provider and data.get("type") == "reasoning":
+                sent = led_to and (as_text(data.get("encrypted_content")) or not endpoint.own)
+                led_to = bool(sent)
+                if sent and as_text(data.get("id")):
+                    yield index
+            case Foreign():
+                led_to = False
+            case _:
+                continue
+
+
+def _sent_back(data: Json) -> Json:
+    item: Json = {"type": "reasoning", "id": data["id"], "summary": as_list(data.get("summary"))}
+    if content := as_list(data.get("content")):
+        item["content"] = content
+    if encrypted := as_text(data.get("encrypted_content")):
+        item["encrypted_content"] = encrypted
+    return item
+
+
+def _said(texts: Sequence[str], signature: str | None, *, kept: bool) -> Json:
+    """A message of the model; its signature is the id of the item, and the phase that it belongs to."""
+    text = "".join(texts)
+    identifier, _, phase = (signature or "").partition(" ")
+    item: Json = {"role": "assistant", "content": text}
+    if kept and identifier:
+        content: list[Json] = [{"type": "output_text", "text": text, "annotations": []}]
+        item = {"type": "message", "id": identifier, "role": "assistant", "status": "completed", "content": content}
+    if phase:
+        item["phase"] = phase
+    return item
+
+
+def _call(call: ToolCall, endpoint: Endpoint, ids: CallIds, *, kept: bool) -> Json:
+    item: Json = {
+        "type": "function_call",
+        "call_id": ids.of(call.id),
+        "name": tool_name(call.name),
+        "arguments": arguments_of(call, own=endpoint.own),
+    }
+    if kept and call.signature:
+        item["id"] = call.signature
+    return item

@@ -1,0 +1,96 @@
+"""What requests to both of OpenAI's APIs have in common."""
+
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from emonk.errors import InvalidConfig
+from emonk.messages import AssistantMessage, Blob, Text, ToolCall, UserMessage
+from emonk.models.openai.endpoint import reasons
+from emonk.models.openai.media import IMAGES
+from emonk.models.openai.schema import strict_fault
+from emonk.models.protocol import ModelRequest, ReasoningEffort, ToolLike
+
+Json = dict[str, Any]
+
+ANSWER_NAME = "answer"
+"""What the schema of an answer is called; OpenAI wants a name."""
+
+NO_PARAMETERS: Json = {"type": "object", "properties": {}}
+
+encode = msgspec.json.Encoder().encode
+
+
+class Written(msgspec.Struct, frozen=True):
+    """A request as JSON, and the tools whose names had to be changed in it: as they were, by what was sent."""
+
+    body: bytes
+    names: Mapping[str, str] = {}
+
+
+def encode_body(body: Json) -> bytes:
+    """The JSON of a request.
+
+    Raises:
+        InvalidConfig: `unencodable_request`: something in it has no JSON form.
+    """
+    try:
+        return encode(body)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise unencodable(error) from error
+
+
+def unencodable(error: Exception) -> InvalidConfig:
+    """What to raise for a request without a JSON form."""
+    return InvalidConfig(f"the request has no JSON form: {error}", code="unencodable_request")
+
+
+def arguments_of(call: ToolCall, *, own: bool) -> str:
+    """The arguments of a call as the text that they are sent as.
+
+    What the model wrote goes back to OpenAI as it was, be it no JSON. Other servers read it, and would refuse the whole
+    conversation for it.
+    """
+    if call.malformed is None:
+        return encode(call.arguments).decode()
+    return call.malformed if own else encode({"unreadable": call.malformed}).decode()
+
+
+def effort_of(name: str, effort: ReasoningEffort | None, *, own: bool) -> str | None:
+    """The word for an effort that a model takes; None where OpenAI's would take none.
+
+    https://developers.openai.com/api/docs/guides/reasoning: no model before GPT-5.1 can do without.
+    """
+    if effort is None or (own and not reasons(name)):
+        return None
+    if effort == "none" and own and not name.startswith("gpt-5."):
+        return "minimal" if name.startswith("gpt-5") else "low" if name.startswith("o") else "none"
+    return effort
+
+
+def is_strict(schema: Json) -> bool:
+    """Whether a schema can be held to letter by letter."""
+    return not strict_fault(schema)
+
+
+def cache_key(request: ModelRequest, tools: Iterable[ToolLike]) -> str:
+    """The same for every request of one conversation: OpenAI sends those with one key to one place, and its cache."""
+    digest = blake2b(request.instructions.encode(errors="surrogatepass"), digest_size=16)
+    for tool in tools:
+        digest.update(tool.name.encode(errors="surrogatepass"))
+    first = request.messages[0] if request.messages else None
+    if isinstance(first, UserMessage):
+        digest.update(first.text.encode(errors="surrogatepass"))
+    return f"emonk-{digest.hexdigest()}"
+
+
+def images_of(message: AssistantMessage) -> list[Blob]:
+    """Images that a model made, which only a user's message can hold."""
+    return [part for part in message.parts if isinstance(part, Blob) and part.data and part.mime_type in IMAGES]
+
+
+def user_parts(message: UserMessage) -> list[Text | Blob]:
+    """What a user said, without empty text."""
+    return [part for part in message.parts if not isinstance(part, Text) or part.text]
