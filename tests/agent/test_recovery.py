@@ -233,7 +233,9 @@ def test_two_models_of_one_name_have_guards_of_their_own(store: str) -> None:
     asyncio.run(main())
 
 
-def test_a_worker_that_cannot_be_used_is_said_at_start(store: str) -> None:
+def test_a_worker_that_cannot_be_used_is_said_at_start(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
     async def main() -> None:
         async with Agent("weather", {"lead": "offline", "fallback": "openai:gpt-5"}, store=store) as agent:
             assert any("fallback model openai:gpt-5 cannot be used" in line for line in agent.notices)
