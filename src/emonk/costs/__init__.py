@@ -7,16 +7,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from emonk.costs.bodies import cost_of
     from emonk.costs.book import Cost, PriceBook, check_priced, price
     from emonk.costs.rates import Rates
+    from emonk.costs.section import PriceOverride
 
-__all__ = ["Cost", "PriceBook", "Rates", "check_priced", "price"]
+__all__ = ["Cost", "PriceBook", "PriceOverride", "Rates", "check_priced", "cost_of", "price"]
 
 _HOMES = {
     "Cost": "emonk.costs.book",
     "PriceBook": "emonk.costs.book",
+    "PriceOverride": "emonk.costs.section",
     "Rates": "emonk.costs.rates",
     "check_priced": "emonk.costs.book",
+    "cost_of": "emonk.costs.bodies",
     "price": "emonk.costs.book",
 }
 

@@ -1,40 +1,54 @@
 """The prices that count for an agent: its own first, then those of `genai-prices`."""
 
-import difflib
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Literal
 
 import msgspec
 
-from emonk.costs.catalogue import Sheet, find, names_of
 from emonk.costs.rates import Rates
+from emonk.costs.search import listed, near
+from emonk.costs.section import PriceOverride
 from emonk.errors import UnknownPrice
 from emonk.models.specs import PRICED_AS
 from emonk.records import Usage
 
 FREE = frozenset({"offline"})
 _ZERO = Decimal(0)
+_ONE_EACH = Usage(1, 1)
+_UNPRICED = "without `limits.usd` its costs are shown as unknown"
+_REMEMBERED = 1024
 _NOTHING = Rates(input=_ZERO, cached_input=_ZERO, cache_write=_ZERO, output=_ZERO)
 
 
 class Cost(msgspec.Struct, frozen=True):
-    """What a call costs. `rates` are what it was calculated by: of the day, and of the tier for the whole request."""
+    """What a call costs.
+
+    Attributes:
+        rates: what it was calculated by: of the day, and of the tier for the whole request.
+        extra_usd: the part of the total that these rates do not explain, as for audio; only bodies tell of it.
+    """
 
     total_usd: Decimal
     usage: Usage
     rates: Rates
+    extra_usd: Decimal = Decimal(0)
 
 
 class PriceBook:
-    """Finds what calls cost.
+    """Finds what calls cost: by the agent's own prices, else by those of `genai-prices`.
 
     Attributes:
         unpriced: whether a model without a known price is told as a `notice`, or was said to be allowed.
     """
 
-    def __init__(self, *, unpriced: Literal["notice", "allow"] = "notice") -> None:
+    def __init__(
+        self, overrides: Sequence[PriceOverride] = (), *, unpriced: Literal["notice", "allow"] = "notice"
+    ) -> None:
         self.unpriced = unpriced
+        self._own = sorted(overrides, key=_closeness, reverse=True)
+        self._own_rates: dict[tuple[str, date], Rates | None] = {}
 
     def cost(self, spec: str, usage: Usage, *, model: str = "", at: date | None = None) -> Cost:
         """What a call of the model named by `spec` costs.
@@ -46,19 +60,12 @@ class PriceBook:
             at: when the call was: a day (UTC) means its noon, None now.
 
         Raises:
-            UnknownPrice: no price is known for the model.
+            UnknownPrice: no price is known for the model; the hint names those near it.
         """
         if spec in FREE:
             return Cost(_ZERO, usage, _NOTHING)
-        provider, _, name = spec.partition(":")
-        if provider in PRICED_AS:
-            when = instant(at)
-            for candidate in (model, name):
-                sheet = _sheet(provider, candidate, when) if candidate else None
-                if sheet is not None:
-                    rates = sheet.rates(usage)
-                    return Cost(rates.cost(usage), usage, rates)
-        raise UnknownPrice(f"no price is known for {spec}")
+        rates = self._rates(spec, usage, model, instant(at))
+        return Cost(rates.cost(usage), usage, rates)
 
     def check(self, spec: str) -> None:
         """Find out before the first call, not after the bill, and have the prices at hand for it.
@@ -68,16 +75,34 @@ class PriceBook:
         Raises:
             UnknownPrice: no price is known for the model; the hint names those near it.
         """
-        try:
-            self.cost(spec, Usage(1, 1))
-        except UnknownPrice as error:
-            provider, _, name = spec.partition(":")
-            if provider not in PRICED_AS:
-                raise
-            raise UnknownPrice(error.message, hint=_near(provider, name)) from error
+        self.cost(spec, _ONE_EACH)
 
+    def _rates(self, spec: str, usage: Usage, model: str, at: datetime) -> Rates:
+        provider, _, name = spec.partition(":")
+        if provider not in PRICED_AS:
+            raise UnknownPrice(f"no price is known for {spec}", hint=f"the providers are {', '.join(PRICED_AS)}")
+        names = [one for one in (model, name) if one]
+        for one in names if self._own else ():
+            if (own := self._own_price(provider, one, at.date())) is not None:
+                return own
+        for one in names:
+            listing = listed(provider, one)
+            sheet = listing.sheet(at) if listing else None
+            if sheet is not None:
+                return sheet.rates(usage)
+        hint = f"{advice(PRICED_AS[provider], name)}; `prices` gives it one; {_UNPRICED}"
+        raise UnknownPrice(f"no price is known for {spec}", hint=hint)
 
-DEFAULT = PriceBook()
+    def _own_price(self, provider: str, name: str, day: date) -> Rates | None:
+        spec = f"{provider}:{name}"
+        key = (spec, day)
+        if key not in self._own_rates:
+            also = f"openai:{name}" if provider == "openai-responses" else spec
+            found = (one.rates for one in self._own if one.covers(spec, day) or one.covers(also, day))
+            if len(self._own_rates) >= _REMEMBERED:
+                self._own_rates.clear()
+            self._own_rates[key] = next(found, None)
+        return self._own_rates[key]
 
 
 def price(spec: str, usage: Usage, *, model: str = "", at: date | None = None) -> Decimal:
@@ -107,12 +132,15 @@ def instant(at: date | None) -> datetime:
     return datetime.combine(at, time(12), UTC)
 
 
-def _sheet(provider: str, model: str, at: datetime) -> Sheet | None:
-    listing = find(PRICED_AS[provider], model)
-    return listing.sheet(at) if listing else None
+def advice(seller: str, name: str) -> str:
+    """What to do about a model without a price."""
+    close = near(seller, name)
+    return f"known names near it: {', '.join(close)}" if close else "check the model's name"
 
 
-def _near(provider: str, name: str) -> str:
-    near = difflib.get_close_matches(name, names_of(PRICED_AS[provider]), 3, 0.5)
-    advice = f"known names near it: {', '.join(near)}" if near else "check the model's name"
-    return f"{advice}; without `limits.usd` its costs are shown as unknown"
+def _closeness(override: PriceOverride) -> tuple[bool, int, date]:
+    """Exact names before patterns, longer patterns before shorter ones, later prices before earlier ones."""
+    return not override.model.endswith("*"), len(override.model), override.since or date.min
+
+
+DEFAULT = PriceBook()

@@ -16,6 +16,8 @@ from emonk.costs.rates import Rates
 from emonk.records import Usage
 
 if TYPE_CHECKING:
+    from genai_prices._usage import UsageValue
+    from genai_prices.data_snapshot import DataSnapshot
     from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
 
 SOURCE = "genai-prices"
@@ -55,6 +57,15 @@ class Listing(msgspec.Struct, frozen=True):
             made = _sheets[id(price)] = (price, _sheet_of(price, self.name))
         return made[1]
 
+    def total(self, at: datetime, counts: Mapping[str, "UsageValue"]) -> Decimal | None:
+        """What counts of all kinds that genai-prices knows cost, in USD; None where they contradict each other."""
+        from genai_prices import Usage as Counts  # noqa: PLC0415 - as in `_snapshot`
+
+        try:
+            return self.info.get_prices(at).calc_price(Counts(**counts))["total_price"]
+        except ValueError:
+            return None
+
 
 _sheets: dict[int, "tuple[ModelPrice, Sheet | None]"] = {}
 """By the identity of prices, which are kept here so that it stays theirs."""
@@ -63,20 +74,56 @@ _sheets: dict[int, "tuple[ModelPrice, Sheet | None]"] = {}
 @lru_cache(maxsize=1024)
 def find(provider: str, model: str) -> Listing | None:
     """The model of that name at a provider of genai-prices; None when there is none."""
-    from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - 0.3 s of CPU that only priced models should pay
-
     try:
-        _, info = get_snapshot().find_provider_model(model, None, provider, None)
+        seller, info = _snapshot().find_provider_model(model, None, provider, None)
     except LookupError:
         return None
-    return Listing(provider, info)
+    return Listing(seller.id, info)
 
 
-def names_of(provider: str) -> list[str]:
-    """The models that it is known to sell by the token."""
-    from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - as above
+@lru_cache(maxsize=1024)
+def seller_of_name(model: str) -> str | None:
+    """The provider that a model's name alone tells, as `claude-...` does."""
+    try:
+        return _snapshot().find_provider(model, None, None).id
+    except LookupError:
+        return None
 
-    return [model.id for one in get_snapshot().providers if one.id == provider for model in one.models]
+
+@lru_cache(maxsize=64)
+def seller_at(url: str) -> str | None:
+    """The provider that answers at a URL."""
+    try:
+        return _snapshot().find_provider(None, None, url).id
+    except LookupError:
+        return None
+
+
+def reported(provider: str, flavor: str, body: Mapping[str, object]) -> "Mapping[str, UsageValue]":
+    """All that a body counts, by genai-prices' own names; nothing where that cannot be read."""
+    seller = _snapshot().find_provider(None, provider, None)
+    try:
+        _, counts = seller.extract_usage(body, api_flavor=flavor)
+    except ValueError:
+        return {}
+    return dict(vars(counts))
+
+
+def sellers() -> list[str]:
+    """All providers."""
+    return [one.id for one in _snapshot().providers]
+
+
+@lru_cache(maxsize=64)
+def names_of(provider: str) -> tuple[str, ...]:
+    """The models of a provider."""
+    return tuple(model.id for one in _snapshot().providers if one.id == provider for model in one.models)
+
+
+def _snapshot() -> "DataSnapshot":
+    from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - 0.3 s of CPU that only priced models should pay
+
+    return get_snapshot()
 
 
 def _sheet_of(price: "ModelPrice", name: str) -> Sheet | None:

@@ -9,8 +9,9 @@ from emonk.records import Usage
 def read_chat_usage(said: Any) -> Usage:
     """The usage of a chat completion.
 
-    Cached tokens are named in one of four places: `prompt_tokens_details` (OpenAI, OpenRouter), or beside the counts
-    (`cached_tokens` of Together and Moonshot, `num_cached_tokens` of Mistral, `prompt_cache_hit_tokens` of DeepSeek).
+    Cached tokens are named in one of three places: `prompt_tokens_details` (OpenAI, OpenRouter), or beside the counts
+    (`cached_tokens` of Together and Moonshot, `prompt_cache_hit_tokens` of DeepSeek). Mistral's `num_cached_tokens` is
+    what its servers had at hand, also where no caching was asked for; what it bills as cached stands in the details.
     """
     usage = as_object(said)
     prompt = as_object(usage.get("prompt_tokens_details"))
@@ -41,7 +42,7 @@ def read_responses_usage(said: Any) -> Usage:
     )
 
 
-_CACHED = ("cached_tokens", "num_cached_tokens", "prompt_cache_hit_tokens")
+_CACHED = ("cached_tokens", "prompt_cache_hit_tokens")
 
 
 def _usage(prompt: int, completion: int, total: int, *, cached: int, written: int, reasoning: int) -> Usage:
