@@ -90,7 +90,7 @@ class GeminiServer:
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return fails(400, "Invalid JSON payload received.")
         try:
-            check(as_object(body))
+            check(as_object(body), request.path.rpartition("/")[2].partition(":")[0])
         except Refused as refusal:
             return fails(400, str(refusal))
         return None

@@ -34,8 +34,8 @@ class Refused(Exception):
     """The request breaks a rule; the text is Google's, or in its manner."""
 
 
-def check(body: Json) -> None:
-    """Hold a GenerateContentRequest to the rules.
+def check(body: Json, model: str = "") -> None:
+    """Hold a GenerateContentRequest to the rules, and to those of one model where it is named.
 
     Raises:
         Refused: it breaks one.
@@ -47,7 +47,11 @@ def check(body: Json) -> None:
         _check_content(as_object(content), index)
     _check_pairs([as_object(content) for content in contents])
     _check_tools(body)
-    _check_config(as_object(body.get("generationConfig")))
+    config = as_object(body.get("generationConfig"))
+    _check_config(config)
+    check_thinking(as_object(_field(config, "thinkingConfig")), model)
+    if version_of(model) >= (3, 0):
+        _check_signed([as_object(content) for content in contents])
 
 
 def _check_content(content: Json, index: int) -> None:
@@ -70,7 +74,13 @@ def _check_part(part: Json, where: str) -> None:
             f"* GenerateContentRequest.{where}.data: required oneof field 'data' must have one initialized field"
         )
     _check_base64(_field(part, "thoughtSignature"), f"{where}.thought_signature")
-    _check_base64(as_object(_field(part, "inlineData")).get("data"), f"{where}.inline_data.data")
+    blob = as_object(_field(part, "inlineData"))
+    _check_base64(blob.get("data"), f"{where}.inline_data.data")
+    kind = as_text(_field(blob, "mimeType"))
+    if blob and not blob.get("data"):
+        raise Refused("Unable to process input image. Please retry or report in https://developers.generativeai.google")
+    if kind in {"image/gif", "image/svg+xml", "application/octet-stream"}:
+        raise Refused(f"Unsupported MIME type: {kind}")
 
 
 def _check_base64(value: Any, where: str) -> None:
@@ -123,6 +133,11 @@ def _check_tools(body: Json) -> None:
     config = as_object(as_object(_field(body, "toolConfig")).get("functionCallingConfig"))
     if config.get("mode") == "ANY" and not seen:
         raise Refused("Function calling config is set without function_declarations.")
+    allowed = as_list(_field(config, "allowedFunctionNames"))
+    if allowed and config.get("mode") not in {"ANY", "VALIDATED"}:
+        raise Refused("Function calling mode must be ANY or VALIDATED when allowed function names are set.")
+    if not seen.issuperset(map(as_text, allowed)):
+        raise Refused("allowed_function_names should contain only names of function_declarations.")
 
 
 def _check_declaration(declaration: Json, seen: set[str]) -> None:
@@ -143,6 +158,58 @@ def _check_config(config: Json) -> None:
     temperature = config.get("temperature")
     if temperature is not None and not (isinstance(temperature, int | float) and 0 <= temperature <= 2):
         raise Refused(f"Unable to submit request because it has a temperature value of {temperature}: use 0 to 2.")
+
+
+def check_thinking(config: Json, model: str) -> None:
+    """What a model thinks of its `thinkingConfig`; messages as users of Google's forums quote them.
+
+    Raises:
+        Refused: it has no such setting.
+    """
+    level, budget = _field(config, "thinkingLevel"), _field(config, "thinkingBudget")
+    version = version_of(model)
+    if level is not None and budget is not None:
+        raise Refused("You can only set only one of thinking budget and thinking level.")
+    if not version[0]:
+        return
+    if config and version < (2, 5):
+        raise Refused("Unable to submit request because thinking is not supported by this model.")
+    if level is not None and version < (3, 0):
+        raise Refused("Thinking level is not supported for this model.")
+    if level is not None and as_text(level).lower() not in _levels(model, version):
+        raise Refused(f"Thinking level {as_text(level).upper()} is not supported for this model.")
+    if budget == 0 and "-pro" in model:
+        raise Refused("Budget 0 is invalid. This model only works in thinking mode.")
+
+
+def _levels(model: str, version: tuple[int, int]) -> set[str]:
+    if "-pro" not in model:
+        return {"minimal", "low", "medium", "high"}
+    return {"low", "high"} if version == (3, 0) else {"low", "medium", "high"}
+
+
+def _check_signed(contents: list[Json]) -> None:
+    """The first call of each step of the current turn carries a signature, as Gemini 3 wants."""
+    said = [index for index, content in enumerate(contents) if content.get("role", "user") == "user" and _asks(content)]
+    for index in range(max(said, default=-1) + 1, len(contents)):
+        parts = [as_object(part) for part in as_list(contents[index].get("parts"))]
+        first = next((part for part in parts if _field(part, "functionCall")), None)
+        if first is not None and not _field(first, "thoughtSignature"):
+            name = as_text(as_object(_field(first, "functionCall")).get("name"))
+            raise Refused(
+                "Unable to submit request because function call `default_api:"
+                f"{name}` in the {index + 1}. content block is missing a `thought_signature`."
+            )
+
+
+def _asks(content: Json) -> bool:
+    return any(not _field(as_object(part), "functionResponse") for part in as_list(content.get("parts")))
+
+
+def version_of(model: str) -> tuple[int, int]:
+    """Which Gemini a name means; zeros for others."""
+    found = re.match(r"gemini-(\d+)(?:\.(\d+))?", model.rpartition("/")[2])
+    return (int(found[1]), int(found[2] or 0)) if found else (0, 0)
 
 
 def _field(value: Json, name: str) -> Any:

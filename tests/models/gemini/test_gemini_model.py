@@ -15,7 +15,15 @@ from emonk.models import create
 from emonk.models.gemini.answer import OUTCOMES
 from emonk.models.gemini.model import BASE_URL, GeminiModel
 from emonk.models.outcome import outcome_of
-from emonk.models.protocol import ModelRequest, ModelResponse, Outcome, TextDelta, ThinkingDelta, ToolSchema
+from emonk.models.protocol import (
+    ModelRequest,
+    ModelResponse,
+    Outcome,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+    ToolSchema,
+)
 from emonk.records import Usage
 from emonk.testing.gemini import GeminiServer
 from emonk.testing.gemini_answers import (
@@ -105,11 +113,12 @@ def test_a_stream_gives_deltas_and_then_the_whole(size: int | None) -> None:
             size=size,
         )
     )
-    assert deltas == [ThinkingDelta("let me "), ThinkingDelta("see"), TextDelta("It rä"), TextDelta("ins.")]
     assert isinstance(whole, ModelResponse)
     thinking, text, call, end = whole.message.parts
-    assert (thinking, text, end) == (Thinking("let me see"), Text("It räins."), Text("", "ZW5k"))
     assert isinstance(call, ToolCall)
+    said = [ThinkingDelta("let me "), ThinkingDelta("see"), TextDelta("It rä"), TextDelta("ins.")]
+    assert deltas == [*said, ToolCallDelta(0, '{"a":1}', "f", call.id)]
+    assert (thinking, text, end) == (Thinking("let me see"), Text("It räins."), Text("", "ZW5k"))
     assert (call.arguments, call.signature) == ({"a": 1}, "c2ln")
     assert (whole.outcome, whole.finish_reason) == (Outcome.TOOL_CALLS, "STOP")
     assert whole.usage == Usage(3, 4)

@@ -12,8 +12,8 @@ from google.genai import types
 from emonk.errors import InvalidConfig
 from emonk.messages import Thinking, user
 from emonk.models.gemini.answer import Answer
+from emonk.models.gemini.contents import write_contents
 from emonk.models.gemini.model import GeminiModel
-from emonk.models.gemini.request import write_contents
 from emonk.models.gemini.wire import read_body
 from emonk.models.protocol import ModelRequest, ModelResponse, TextDelta
 from emonk.models.sse import EventParser
@@ -129,4 +129,4 @@ def test_what_the_model_said_goes_back_unchanged(rows: list[Row]) -> None:
 
 def test_the_rules_of_the_stand_in_allow_every_request_that_gemini_took(rows: list[Row]) -> None:
     for row in rows:
-        check(row["request"])
+        check(row["request"], row["path"].rpartition("/")[2].partition(":")[0])

@@ -26,7 +26,8 @@ from emonk.messages import (
     tool_result,
     user,
 )
-from emonk.models.gemini.request import RequestWriter, write_contents
+from emonk.models.gemini.contents import write_contents
+from emonk.models.gemini.request import RequestWriter
 from emonk.models.gemini.wire import MADE_UP_ID, is_lost, join_parts, read_body, read_part, read_usage
 from emonk.models.protocol import ModelRequest, ToolSchema
 from emonk.records import Usage
@@ -347,7 +348,9 @@ SAID = st.lists(st.builds(Text, WORDS, SIGNATURES) | st.builds(Thinking, WORDS, 
 @st.composite
 def steps(draw: st.DrawFn) -> list[Message]:
     """A user's message, perhaps a model's words, perhaps calls with their results."""
-    messages: list[Message] = [UserMessage((Text(draw(WORDS.filter(bool))), Blob("image/png", draw(st.binary()))))]
+    messages: list[Message] = [
+        UserMessage((Text(draw(WORDS.filter(bool))), Blob("image/png", draw(st.binary(min_size=1)))))
+    ]
     calls = [ToolCall(f"{MADE_UP_ID}{index}", draw(NAMES), draw(JSON)) for index in range(draw(st.integers(0, 3)))]
     said: list[AssistantPart] = [*draw(SAID), *calls]
     if said:

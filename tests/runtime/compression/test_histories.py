@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 
 from emonk.events import Event, Logged, Summarised, UserSaid
 from emonk.messages import AssistantMessage, Message, ToolMessage, UserMessage
-from emonk.models.gemini.request import write_contents
+from emonk.models.gemini.contents import write_contents
 from emonk.models.tokens import UNKNOWN
 from emonk.runtime.compression.cut import cut, latest, units_of
 from emonk.runtime.compression.shortening import SHORTEST

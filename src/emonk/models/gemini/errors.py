@@ -18,6 +18,7 @@ from emonk.errors import (
 from emonk.models.error_body import one_line
 from emonk.models.fields import as_count, as_list, as_object, as_text
 from emonk.models.http import retry_after, status_failure
+from emonk.models.names import names_hint
 from emonk.models.waits import HOURS
 
 _DELAY = re.compile(r"(\d{1,9}(?:\.\d+)?)s")
@@ -74,7 +75,7 @@ def failure(status: int, rpc: Status, *, model: str, wait: float | None = None) 
         case 400 | 413 if _OVERFLOW.search(said):
             return InvalidConfig(message, hint="shorten the conversation", code="context_overflow")
         case 404:
-            return InvalidConfig(message, hint=f"check that {model!r} is a model that this key may use")
+            return InvalidConfig(message, hint=names_hint("gemini", model))
         case _:
             return status_failure(status, message, wait=wait)
 

@@ -120,9 +120,14 @@ def _read_call(call: Json, signature: str | None) -> ToolCall | None:
     return ToolCall(identifier, name, {}, signature, _encode(arguments).decode())
 
 
+def arguments_of(call: ToolCall) -> str:
+    """The JSON text of a call's arguments, also of those that are no object."""
+    return call.malformed if call.malformed is not None else _encode(call.arguments).decode()
+
+
 def _read_blob(part: Json, blob: Json, signature: str | None) -> AssistantPart | None:
     mime_type, data = as_text(blob.get("mimeType")), as_bytes(blob.get("data"))
-    if not mime_type or data is None:
+    if not mime_type or not data:
         return None
     return Foreign(PROVIDER, part) if "thought" in part else Blob(mime_type, data, signature)
 

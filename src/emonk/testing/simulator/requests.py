@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from emonk.messages import AssistantMessage, Message, ToolCall, ToolMessage, UserMessage
-from emonk.models.gemini.request import write_contents
+from emonk.models.gemini.contents import write_contents
 from emonk.testing.gemini_rules import Refused, check
 from emonk.testing.simulator.history import Came, Granted, History, Sent, ToolBegan, ToolLeft
 
