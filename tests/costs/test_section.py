@@ -2,10 +2,12 @@
 
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from emonk.agent.file import read_agent_file
 from emonk.costs import PriceBook, PriceOverride
 from emonk.errors import InvalidConfig, UnknownPrice
 from emonk.records import Usage
@@ -87,3 +89,33 @@ def test_what_is_no_price_is_refused(price: object) -> None:
 def test_what_names_no_model_has_no_price(model: str) -> None:
     with pytest.raises(InvalidConfig):
         PriceOverride(model=model, input=1, output=1)
+
+
+FILE = "agent:\n  name: a\n  llm: {model: offline}\n  prices:\n    - model: openai:x\n      input: 1\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("      output: -1\n", r":7: agent\.prices\[0\]\.output: expected float >= 0"),
+        ("      output: .nan\n", r":7: agent\.prices\[0\]\.output: expected float >= 0"),
+        ("      output: free\n", r":7: agent\.prices\[0\]\.output: expected float, got str"),
+        ("      output: 1\n      cached: 1\n", r":8: agent\.prices\[0\]\.cached: is no known key .*cached_input"),
+        ("      output: 1e999\n", r":5: agent\.prices\[0\]: output: inf is no price"),
+        ("      output: 1\n      from: soon\n", r":8: agent\.prices\[0\]\.from: "),
+        ("      output: 1\n    - {model: x, input: 1, output: 1}\n", r":8: agent\.prices\[1\]: 'x' names no model"),
+    ],
+)
+def test_a_mistake_in_a_file_names_line_and_key(tmp_path: Path, lines: str, said: str) -> None:
+    path = tmp_path / "agent.yaml"
+    path.write_text(FILE + lines)
+    with pytest.raises(InvalidConfig, match=said):
+        read_agent_file(path)
+
+
+def test_a_file_gives_prices(tmp_path: Path) -> None:
+    path = tmp_path / "agent.yaml"
+    path.write_text(FILE + "      output: 0.1\n      from: 2026-11-01\n")
+    assert read_agent_file(path).prices == [
+        PriceOverride(model="openai:x", input=1, output=0.1, since=date(2026, 11, 1))
+    ]

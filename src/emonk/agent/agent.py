@@ -18,6 +18,8 @@ from emonk.agent.reconcile import reconcile
 from emonk.agent.sessions import AgentSessions
 from emonk.agent.task import done, read_task
 from emonk.clock import SYSTEM_CLOCK, Clock
+from emonk.costs.book import PriceBook
+from emonk.costs.section import PriceOverride
 from emonk.errors import ConfigError, InvalidArguments, InvalidConfig
 from emonk.events import InboxItem, UserSaid
 from emonk.ids import trace_id as new_trace_id
@@ -58,6 +60,7 @@ class Agent:
         limits: where a turn ends with status `limit`.
         unpriced: what to do about a model whose price is not known: `notice` says at the start that its costs will be
             unknown, `allow` says nothing. With a limit in USD it is refused.
+        prices: what models cost where that is not what `genai-prices` says: `PriceOverride` of `emonk.costs`.
         resilience: retries, circuit breakers and limits, for each kind of dependency.
         alerts: who is told what a person must see; by default the log is.
         expire_after: sessions that were not active for so long are removed by whoever pumps due turns, such as `90d`.
@@ -83,6 +86,7 @@ class Agent:
         store: str | Store | None = None,
         limits: Limits | None = None,
         unpriced: Literal["notice", "allow"] = "notice",
+        prices: Sequence[PriceOverride] = (),
         resilience: ResilienceSection | None = None,
         alerts: Alerts | None = None,
         expire_after: str | None = None,
@@ -113,7 +117,7 @@ class Agent:
             store=store,
             limits=limits or Limits(),
             context=context or ContextSection(),
-            unpriced=unpriced,
+            prices=PriceBook(prices, unpriced=unpriced),
             resilience=resilience,
             alerts=alerts,
             clock=clock,
@@ -142,6 +146,7 @@ class Agent:
             store=store or section.store,
             limits=section.limits,
             unpriced=section.llm.unpriced,
+            prices=section.prices,
             resilience=section.resilience,
             expire_after=section.sessions.expire_after,
             context=section.context,
@@ -171,6 +176,7 @@ class Agent:
             store=store,
             limits=made.limits,
             unpriced="allow",
+            prices=made.prices.overrides,
             resilience=made.resilience,
             context=made.context,
             alerts=Alerts(),

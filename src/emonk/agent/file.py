@@ -7,6 +7,7 @@ from msgspec import UNSET, UnsetType
 
 from emonk.agent.expiry import SessionsSection
 from emonk.config import load
+from emonk.costs.section import PriceOverride
 from emonk.memory.section import MemorySection
 from emonk.models.section import LlmSection
 from emonk.observe.section import AlertsSection
@@ -35,6 +36,7 @@ class AgentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     alerts: AlertsSection = AlertsSection()
     sessions: SessionsSection = SessionsSection()
     context: ContextSection = ContextSection()
+    prices: list[PriceOverride] = []
 
     def remembers(self, folder: Path) -> MemorySection | bool:
         """Its memory, whose `dir` is relative to a folder."""

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 
-from emonk.costs import check_priced
+from emonk.costs.book import PriceBook
 from emonk.errors import ConfigError, UnknownPrice
 from emonk.models import Model, create
 from emonk.models.windows import window_of
@@ -32,17 +32,21 @@ class ModelOpener:
         notices: what cannot be used or told, one line each.
     """
 
-    def __init__(self, opened: AsyncExitStack, guards: Guards, *, needs_price: bool, tells_price: bool) -> None:
+    def __init__(
+        self, opened: AsyncExitStack, guards: Guards, prices: PriceBook, *, needs_price: bool, tells_price: bool
+    ) -> None:
         """Open models that are closed with `opened`.
 
         Args:
             opened: the life of the agent.
             guards: for their calls.
+            prices: of the agent.
             needs_price: a model without a known price is refused.
             tells_price: else it is a notice.
         """
         self._opened = opened
         self._guards = guards
+        self._prices = prices
         self._needs_price = needs_price
         self._tells_price = tells_price
         self.notices: list[str] = []
@@ -72,7 +76,7 @@ class ModelOpener:
 
     async def _check_price(self, model: Model, *, told: bool) -> None:
         try:
-            await asyncio.to_thread(check_priced, model.spec)
+            await asyncio.to_thread(self._prices.check, model.spec)
         except UnknownPrice as error:
             if self._needs_price:
                 raise

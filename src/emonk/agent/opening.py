@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Literal
 
 import msgspec
 
@@ -10,6 +9,7 @@ from emonk.agent.memory import Memory, open_memory, prompt_now
 from emonk.agent.models import ModelOpener, known_keys, room_for
 from emonk.agent.parts import check_tools, instruct
 from emonk.clock import Clock
+from emonk.costs.book import PriceBook
 from emonk.memory.doors import Kept
 from emonk.memory.prompt import Prompt, read_prompt
 from emonk.observe.alerts import Alerts
@@ -42,7 +42,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     store: str | Store | None
     limits: Limits
     context: ContextSection
-    unpriced: Literal["notice", "allow"]
+    prices: PriceBook
     resilience: ResilienceSection | None
     alerts: Alerts | None
     clock: Clock
@@ -86,8 +86,8 @@ async def start(made: Definition, guards: Guards, opened: AsyncExitStack) -> Sta
         InfraError: the store cannot serve now.
     """
     check_tools(made.tools)
-    needs, tells = made.limits.usd is not None, made.unpriced != "allow"
-    opener = ModelOpener(opened, guards, needs_price=needs, tells_price=tells)
+    needs, tells = made.limits.usd is not None, made.prices.unpriced != "allow"
+    opener = ModelOpener(opened, guards, made.prices, needs_price=needs, tells_price=tells)
     candidates = await opener.open(made.models)
     store = await made.connect(opened)
     files, memory_notices = await open_memory(made.memory, made.name, store, opened)
@@ -109,6 +109,7 @@ async def start(made: Definition, guards: Guards, opened: AsyncExitStack) -> Sta
         alerts=made.open_alerts(opened),
         room=room,
         reader=result_reader(store, room.shown),
+        prices=made.prices,
     )
     sessions = Sessions(setup, store, owner)
     opened.push_async_callback(sessions.close)

@@ -109,6 +109,8 @@ def _refusing(value: Value, kind: msgspec.inspect.Type) -> tuple[str | int, msgs
                     return step, inner
                 except msgspec.ValidationError:
                     continue
+            elif isinstance(one, msgspec.inspect.CollectionType | msgspec.inspect.DictType) and _refusing(item, one):
+                return step, one
     return None
 
 

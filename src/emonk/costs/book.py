@@ -40,12 +40,14 @@ class PriceBook:
     """Finds what calls cost: by the agent's own prices, else by those of `genai-prices`.
 
     Attributes:
+        overrides: the agent's own prices.
         unpriced: whether a model without a known price is told as a `notice`, or was said to be allowed.
     """
 
     def __init__(
         self, overrides: Sequence[PriceOverride] = (), *, unpriced: Literal["notice", "allow"] = "notice"
     ) -> None:
+        self.overrides = tuple(overrides)
         self.unpriced = unpriced
         self._own = sorted(overrides, key=_closeness, reverse=True)
         self._own_rates: dict[tuple[str, date], Rates | None] = {}

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from emonk.clock import Clock
+from emonk.costs.book import DEFAULT, PriceBook
 from emonk.memory.doors import Kept
 from emonk.observe.alerts import Alert, Alerts, Level, raise_alert
 from emonk.resilience.guards import Guards
@@ -29,6 +30,7 @@ class Setup(msgspec.Struct, frozen=True):
     alerts: Alerts | None = None
     room: Room = Room()
     reader: Runnable | None = None
+    prices: PriceBook = DEFAULT
 
     def tool(self, name: str) -> Runnable | None:
         """The tool of that name, also the one that reads long results."""
