@@ -10,12 +10,11 @@ import io
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from aiohttp import (
     ClientError,
     ClientRequest,
-    ClientResponse,
     ClientSession,
     ClientTimeout,
     ConnectionTimeoutError,
@@ -30,6 +29,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from yarl import URL
 
 from emonk.errors import InvalidConfig
+from emonk.models.answers import Answering
 
 CONNECT_TIMEOUT = 10.0
 """Seconds for a connection, with TLS."""
@@ -83,18 +83,22 @@ class Lines:
             self._alarm.cancel()
         await self._session.close()
 
-    def post(self, path: str, body: bytes) -> "AbstractAsyncContextManager[ClientResponse | Exchange]":
-        """Send a request, and have the beginning of its answer."""
+    def post(self, path: str, body: bytes, token: str = "") -> AbstractAsyncContextManager[Answering]:
+        """Send a request, with a bearer token if there is one, and have the beginning of its answer."""
         if self._proxies:
-            return self.open(path, body)
+            return self.open(path, body, token)
         head = self._heads.get(path) or self._head_of(path)
-        return Exchange(self, b"%b%d\r\n\r\n%b" % (head, len(body), body))
+        if token:
+            head = b"%bAuthorization: Bearer %b\r\n" % (head, token.encode())
+        return Exchange(self, b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body))
 
-    def open(self, path: str, body: bytes) -> AbstractAsyncContextManager[ClientResponse]:
+    def open(self, path: str, body: bytes, token: str = "") -> AbstractAsyncContextManager[Answering]:
         """As `post`, for an answer that comes in pieces, each of them timed."""
         # aiohttp warns of large bodies that are given as bytes.
         data = body if len(body) < _LARGE_BODY else io.BytesIO(body)
-        return self._session.post(self._base_url + path, data=data, allow_redirects=False)
+        headers = {"Authorization": f"Bearer {token}"} if token else None
+        sent = self._session.post(self._base_url + path, data=data, headers=headers, allow_redirects=False)
+        return cast("AbstractAsyncContextManager[Answering]", sent)
 
     async def connection(self) -> Connection:
         """One that is kept, else a new one; to be released or closed.
@@ -118,10 +122,10 @@ class Lines:
         self._waiting.pop(exchange, None)
 
     def _head_of(self, path: str) -> bytes:
-        """A request up to the length of its body; kept, since the paths of a provider are few."""
+        """A request up to what is its own; kept, since the paths of a provider are few."""
         told = [f"{name}: {value}\r\n" for name, value in self._request.headers.items() if name != "Content-Length"]
         target = URL(self._base_url + path).raw_path_qs
-        head = f"POST {target} HTTP/1.1\r\n{''.join(told)}Content-Length: ".encode()
+        head = f"POST {target} HTTP/1.1\r\n{''.join(told)}".encode()
         self._heads[path] = head
         return head
 
@@ -169,12 +173,6 @@ class Exchange:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._leave(clean=error is None)
-
-    async def read(self) -> bytes:
-        """The whole body of the answer."""
-        if self.content.is_eof():  # as a short one nearly always is when its head is there
-            return self.content.read_nowait()
-        return await self.content.read()
 
     def fall_silent(self) -> None:
         """Let whoever waits for the answer know that there is none."""

@@ -17,13 +17,15 @@ from emonk.errors import (
     MissingCredential,
     Unavailable,
 )
+from emonk.models.answers import ANSWER_LIMIT, Answering, Connecting, page_hint, read_whole, too_large
+from emonk.models.bearer import Bearer
 
 if TYPE_CHECKING:
-    from aiohttp import ClientResponse
-
-    from emonk.models.exchange import Exchange, Lines
+    from emonk.models.exchange import Lines
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+TRUST = "if that certificate is to be trusted, name a file with it or its issuer in SSL_CERT_FILE, and start again"
 
 _ERROR_LIMIT = 256 * 1024  # bytes; an error says what it has to say in far less
 
@@ -39,7 +41,14 @@ class HttpClient:
     """
 
     def __init__(
-        self, base_url: str, *, headers: Mapping[str, str], secret: str, silence: float, read_error: ErrorReader
+        self,
+        base_url: str,
+        *,
+        headers: Mapping[str, str],
+        secret: str,
+        silence: float,
+        read_error: ErrorReader,
+        bearer: Bearer | None = None,
     ) -> None:
         """Talk to `base_url`.
 
@@ -49,6 +58,7 @@ class HttpClient:
             secret: never to be seen in an error's text; empty when there is none.
             silence: seconds without a byte after which a call is given up.
             read_error: makes an error of an answer that is none of 2xx.
+            bearer: gives the token that each request carries, where that changes with time.
 
         Raises:
             InvalidConfig: `base_url` is no HTTP address.
@@ -59,21 +69,24 @@ class HttpClient:
         self._secret = secret
         self._silence = silence
         self._read_error = read_error
-        self._lines: dict[asyncio.AbstractEventLoop, Lines] = {}
+        self._bearer = bearer
+        self._lines: dict[asyncio.AbstractEventLoop, Connecting] = {}
 
     async def post(self, path: str, body: bytes) -> bytes:
         """The body of a 2xx answer.
 
         Raises:
-            InfraError: the provider cannot be reached or cannot serve.
+            InfraError: the provider cannot be reached or cannot serve; `too_large` when it sends more than
+                `ANSWER_LIMIT` bytes.
             ConfigError: the provider refuses the request or the key.
         """
         lines = self._lines_here()
+        token = "" if self._bearer is None else await self._bearer.token()
         try:
-            async with lines.post(path, body) as answer:
+            async with lines.post(path, body, token) as answer:
                 if 200 <= answer.status < 300:
-                    return await answer.read()
-                failure = await self._refusal(answer)
+                    return await read_whole(answer, self._host)
+                failure = await self._refusal(answer, token)
         except lines.faults as error:
             failure = connection_failure(error, self._host)
         # Raised out here, so that no context leads to the request and its headers.
@@ -83,17 +96,26 @@ class HttpClient:
         """The body of a 2xx answer as it arrives, if it is an event stream.
 
         Raises:
-            InfraError: the provider cannot be reached, cannot serve, or breaks off.
+            InfraError: the provider cannot be reached, cannot serve, or breaks off; `too_large` when it sends more than
+                `ANSWER_LIMIT` bytes, as one that never ends would.
             ConfigError: the provider refuses the request or the key.
         """
         lines = self._lines_here()
+        token = "" if self._bearer is None else await self._bearer.token()
         try:
-            async with lines.open(path, body) as response:
-                if 200 <= response.status < 300 and response.content_type == "text/event-stream":
-                    async for chunk in response.content.iter_any():
+            async with lines.open(path, body, token) as answer:
+                if 200 <= answer.status < 300 and _is_event_stream(answer.headers):
+                    size = 0
+                    async for chunk in answer.content.iter_any():
+                        size += len(chunk)
+                        if size > ANSWER_LIMIT:
+                            break
                         yield chunk
-                    return
-                failure = await self._refusal(response)
+                    else:
+                        return
+                    failure = too_large(self._host)
+                else:
+                    failure = await self._refusal(answer, token)
         except lines.faults as error:
             failure = connection_failure(error, self._host)
         raise failure
@@ -104,25 +126,31 @@ class HttpClient:
         if lines is not None:
             await lines.aclose()
 
-    async def _refusal(self, answer: "ClientResponse | Exchange") -> InfraError | ConfigError | MalformedOutput:
+    async def _refusal(self, answer: Answering, token: str) -> InfraError | ConfigError | MalformedOutput:
         if 300 <= answer.status < 400:
-            return InvalidConfig(f"{self._host} redirects ({answer.status})", hint="give the address it points to")
+            return _redirect(self._host, answer)
         body = bytearray()
-        while len(body) < _ERROR_LIMIT and (chunk := await answer.content.read(_ERROR_LIMIT - len(body))):
-            body += chunk
+        async for piece in answer.content.iter_any():
+            body += piece
+            if len(body) >= _ERROR_LIMIT:
+                break
+        del body[_ERROR_LIMIT:]
         failure = self._read_error(answer.status, answer.headers, bytes(body))
-        self.redact(failure)
+        failure.hint = page_hint(answer.status, body) or failure.hint
+        if answer.status == 401 and self._bearer is not None:
+            failure = self._bearer.refused(token) or failure
+        self.redact(failure, token)
         return failure
 
-    def redact(self, error: EmonkError) -> None:
-        """Strike the secret out of an error that tells what the provider said."""
-        if not self._secret:
-            return
-        error.message = error.message.replace(self._secret, "***")
-        error.hint = error.hint.replace(self._secret, "***")
+    def redact(self, error: EmonkError, token: str = "") -> None:
+        """Strike the secrets out of an error that tells what the provider said."""
+        for secret in (self._secret, token):
+            if secret:
+                error.message = error.message.replace(secret, "***")
+                error.hint = error.hint.replace(secret, "***")
         error.args = (error.message,)
 
-    def _lines_here(self) -> "Lines":
+    def _lines_here(self) -> Connecting:
         loop = asyncio.get_running_loop()
         lines = self._lines.get(loop)
         if lines is None or lines.closed:
@@ -137,6 +165,17 @@ class HttpClient:
 
         proxies = self._host not in LOOPBACK and bool(getproxies())
         return Lines(self._base_url, self._headers, silence=self._silence, proxies=proxies)
+
+
+def _is_event_stream(headers: Mapping[str, str]) -> bool:
+    return headers.get("Content-Type", "").partition(";")[0].strip().lower() == "text/event-stream"
+
+
+def _redirect(host: str, answer: Answering) -> InvalidConfig:
+    """Not followed; where it leads is told without what a query may hold."""
+    place = answer.headers.get("Location", "").partition("?")[0][:200]
+    to = f" to {place}" if place.isprintable() and place else ""
+    return InvalidConfig(f"{host} redirects ({answer.status}){to}", hint="give the address it points to")
 
 
 def connection_failure(error: Exception, host: str) -> InfraError:
@@ -154,6 +193,10 @@ def connection_failure(error: Exception, host: str) -> InfraError:
         (TimeoutError, DeadlineExceeded(f"{host} fell silent")),
         (aiohttp.ClientPayloadError, Unavailable(f"{host} broke off its answer", code="interrupted")),
         (aiohttp.ServerDisconnectedError, Unavailable(f"{host} closed the connection", code="disconnected")),
+        (
+            aiohttp.ClientConnectorCertificateError,
+            Unavailable(f"no trusted connection to {host}: {_reason(error)}", hint=TRUST, code="tls"),
+        ),
         (aiohttp.ClientSSLError, Unavailable(f"no trusted connection to {host}: {_reason(error)}", code="tls")),
         (
             aiohttp.ClientConnectorError,
@@ -224,7 +267,7 @@ def _host(base_url: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    cause = getattr(error, "os_error", error)
+    cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", error)
     if isinstance(cause, OSError) and "Connect call failed" in str(cause):  # asyncio's words in place of the system's
         return os.strerror(cause.errno).lower() if cause.errno is not None else "none of its addresses answers"
     return (getattr(cause, "strerror", None) or str(cause) or type(cause).__name__).splitlines()[0]
