@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from emonk.agent import Agent
+    from emonk.costs.tracker import CostTracker
     from emonk.errors import AgentError, ConfigError, InfraError
     from emonk.observe.trace import get_trace_id, trace_context
     from emonk.records import Effect, Reply, RiskLevel, Session
@@ -31,6 +32,7 @@ __all__ = [
     "CircuitState",
     "ConfigError",
     "Context",
+    "CostTracker",
     "Effect",
     "Happened",
     "InfraError",
@@ -55,6 +57,7 @@ _HOMES = {
     "CircuitState": "emonk.resilience.breaker_events",
     "ConfigError": "emonk.errors",
     "Context": "emonk.skills.protocol",
+    "CostTracker": "emonk.costs.tracker",
     "Effect": "emonk.records",
     "Happened": "emonk.skills.effect",
     "InfraError": "emonk.errors",

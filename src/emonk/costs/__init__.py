@@ -10,15 +10,33 @@ if TYPE_CHECKING:
     from emonk.costs.bodies import cost_of
     from emonk.costs.book import Cost, PriceBook, check_priced, price
     from emonk.costs.rates import Rates
+    from emonk.costs.savings import Savings
     from emonk.costs.section import PriceOverride
+    from emonk.costs.tracker import CostTracker, Spent, UserCosts
 
-__all__ = ["Cost", "PriceBook", "PriceOverride", "Rates", "check_priced", "cost_of", "price"]
+__all__ = [
+    "Cost",
+    "CostTracker",
+    "PriceBook",
+    "PriceOverride",
+    "Rates",
+    "Savings",
+    "Spent",
+    "UserCosts",
+    "check_priced",
+    "cost_of",
+    "price",
+]
 
 _HOMES = {
     "Cost": "emonk.costs.book",
+    "CostTracker": "emonk.costs.tracker",
     "PriceBook": "emonk.costs.book",
     "PriceOverride": "emonk.costs.section",
     "Rates": "emonk.costs.rates",
+    "Savings": "emonk.costs.savings",
+    "Spent": "emonk.costs.tracker",
+    "UserCosts": "emonk.costs.tracker",
     "check_priced": "emonk.costs.book",
     "cost_of": "emonk.costs.bodies",
     "price": "emonk.costs.book",

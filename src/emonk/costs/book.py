@@ -18,6 +18,7 @@ FREE = frozenset({"offline"})
 _ZERO = Decimal(0)
 _ONE_EACH = Usage(1, 1)
 _UNPRICED = "without `limits.usd` its costs are shown as unknown"
+_LONGEST = Usage(1 << 40, 1)
 _REMEMBERED = 1024
 _NOTHING = Rates(input=_ZERO, cached_input=_ZERO, cache_write=_ZERO, output=_ZERO)
 
@@ -68,6 +69,14 @@ class PriceBook:
             return Cost(_ZERO, usage, _NOTHING)
         rates = self._rates(spec, usage, model, instant(at))
         return Cost(rates.cost(usage), usage, rates)
+
+    def is_flat(self, spec: str, at: date) -> bool:
+        """Whether many calls cost what one with all their tokens does: no tiers, and nothing for the call itself."""
+        try:
+            short, long = (self.cost(spec, usage, at=at).rates for usage in (_ONE_EACH, _LONGEST))
+        except UnknownPrice:
+            return True
+        return short == long and not short.request
 
     def check(self, spec: str) -> None:
         """Find out before the first call, not after the bill, and have the prices at hand for it.
