@@ -93,6 +93,18 @@ def every_event() -> Iterator[Any]:
     yield said("m4")
     yield events.Opaque("novelty", {"kind": "novelty", "depth": 2})
     yield made(events.TurnFinished, message_id="m4", status="limit", steps=24, cost_usd=Decimal(0), reason="steps")
+    if hasattr(events, "Routed"):
+        yield from routed()
+
+
+def routed() -> Iterator[Any]:
+    """A turn as it is since the log says who answers."""
+    hints = made(events.TaskHints, complexity="complex", context_length=12.5, requires_reasoning=True, steps=3)
+    yield said("m5", "ann", hints=hints, purpose="execute")
+    yield made(
+        events.Routed, role="lead", model="gemini:g", reason="it is complex", complexity="complex", phase="planning"
+    )
+    yield made(events.TurnFinished, message_id="m5", status="done", steps=0, cost_usd=Decimal(0))
 
 
 async def talk(store: Any, session: records.SessionKey, log: list[Any]) -> None:

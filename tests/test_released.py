@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from emonk import Agent
-from emonk.events import Event, KnownEvent, Opaque, decode, encode
+from emonk.events import Event, KnownEvent, Opaque, UserSaid, decode, encode
 from emonk.records import SessionKey
 from emonk.store.connect import connect
 from emonk.store.memory_protocol import MemoryScope
@@ -46,7 +46,15 @@ def known_to(version: Path, event: Event) -> Event:
 
 
 def expected(version: Path) -> list[Event]:
-    return [known_to(version, event) for event in written()]
+    log = written()
+    if version in VERSIONS[:3]:  # before the log said who answers
+        log = log[: next(n for n, event in enumerate(log) if isinstance(event, UserSaid) and event.message_id == "m5")]
+    return [known_to(version, event) for event in log]
+
+
+def turns(version: Path) -> int:
+    """How many messages of users the log of a version has."""
+    return sum(isinstance(event, UserSaid) for event in expected(version))
 
 
 def test_there_is_one_of_each_schema_so_far() -> None:
@@ -70,7 +78,7 @@ def test_an_export_is_imported(version: Path, tmp_path: Path) -> None:
         async with Agent("helper", ScriptedModel(["Rain."]), store=f"sqlite:///{tmp_path / 'new.db'}") as agent:
             lines = (version / "export.jsonl").read_text(encoding="utf-8").splitlines()
             session = await agent.sessions.import_(lines, session_id="back")
-            assert (session.participants, session.message_count) == (("ann", "bob"), 4)
+            assert (session.participants, session.message_count) == (("ann", "bob"), turns(version))
             assert session.context_compressed
             log = await agent.store.read(session.key)
             assert [logged.event for logged in log] == expected(version)
@@ -88,7 +96,11 @@ def test_a_database_is_opened_and_gone_on_with(version: Path, tmp_path: Path) ->
         async with Agent("helper", ScriptedModel(["Rain."] * 3), store=f"sqlite:///{file}") as agent:
             assert [logged.event for logged in await agent.store.read(KEY)] == expected(version)
             session = await agent.sessions.load("s1", user_id="bob")
-            assert (session.user_id, session.revision, session.message_count) == ("ann", 18, 4)
+            assert (session.user_id, session.revision, session.message_count) == (
+                "ann",
+                len(expected(version)),
+                turns(version),
+            )
             assert (session.title, session.context_compressed, session.metadata) == ("Weather in Paris? ☀", True, {})
             reply = await agent.store.reply(KEY, "m1")
             assert reply is not None
@@ -102,7 +114,7 @@ def test_a_database_is_opened_and_gone_on_with(version: Path, tmp_path: Path) ->
             odd = 'a/b "c" ü \U0001f412'
             assert (await agent.sessions.load(odd)).revision == 2
             await agent.sessions.delete(odd)
-            assert len([line async for line in agent.sessions.export("s1")]) == 22
+            assert len([line async for line in agent.sessions.export("s1")]) == len(expected(version)) + 4
 
     asyncio.run(main())
 

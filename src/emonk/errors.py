@@ -13,6 +13,7 @@ class EmonkError(Exception):
         code: stable name of what happened, in snake case.
         message: one line for a reader.
         hint: what would make it right; empty when nothing is known.
+        status: of HTTP, where the other side refused with one.
     """
 
     default_code: ClassVar[str] = "error"
@@ -21,6 +22,7 @@ class EmonkError(Exception):
     message = ""
     hint = ""
     code = "error"
+    status: int | None = None
 
     def __init__(self, message: str, *, hint: str = "", code: str = "") -> None:
         super().__init__(message)

@@ -38,6 +38,7 @@ class UserSaid(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
 
     A `patient` one waits for a language model rather than be answered by rules; `lead` asks the lead model at once.
     `hints` say how hard it is.
+    `purpose` is what its calls are billed for where that is not a turn: `execute`.
     """
 
     message_id: str
@@ -47,6 +48,7 @@ class UserSaid(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
     patient: bool = False
     lead: bool = False
     hints: TaskHints | None = None
+    purpose: str = ""
 
 
 class ModelSaid(msgspec.Struct, frozen=True, kw_only=True, tag="model_message", tag_field="kind"):

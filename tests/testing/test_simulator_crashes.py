@@ -54,7 +54,7 @@ def killed(after: str, seed: int = 1, *, hosts: int = 1, down: float = 1.0, **cr
         hosts=hosts,
         pump=True,
     )
-    return replay(posting_agent(model="offline"), run)
+    return replay(posting_agent(model="gemini:gemini-2.0-flash" if after.startswith("bill") else "offline"), run)
 
 
 COMMON = sorted(set(kinds()) - {"release sent", "release done", "release heard"})

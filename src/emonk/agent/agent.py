@@ -312,7 +312,7 @@ class Agent:
                 return earlier
             number += 1
             message_id = f"{read.message_id}.{number}"
-        item = self._item(read.text, read.session_id, read.user_id, message_id, lead=read.escalated)
+        item = self._item(read.text, read.session_id, read.user_id, message_id, lead=read.escalated, purpose="execute")
         reply = await self._running().sessions.deliver(item)
         return done(reply, wait=self._running().sessions.wait())
 
@@ -343,6 +343,7 @@ class Agent:
         *,
         patient: bool = False,
         lead: bool = False,
+        purpose: str = "",
     ) -> InboxItem:
         check_text(text, session_id, user_id, message_id)
         if not text.strip():
@@ -356,6 +357,7 @@ class Agent:
             parts=(Text(text),),
             patient=patient,
             lead=lead,
+            purpose=purpose,
         )
         return InboxItem(self._key(session_id or uuid7()), message_id, user_id, said)
 

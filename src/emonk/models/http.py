@@ -139,6 +139,7 @@ class HttpClient:
         failure.hint = page_hint(answer.status, body) or failure.hint
         if answer.status == 401 and self._bearer is not None:
             failure = self._bearer.refused(token) or failure
+        failure.status = answer.status if answer.status >= 300 else None
         self.redact(failure, token)
         return failure
 

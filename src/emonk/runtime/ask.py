@@ -1,18 +1,18 @@
 """One call of a model, whole or streamed to whoever watches."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 import msgspec
 
-from emonk.costs import price
-from emonk.errors import AgentError, EmonkError, InfraError, Unavailable, UnknownPrice
+from emonk.errors import AgentError, EmonkError, InfraError, Unavailable
 from emonk.events import ModelSaid, StepFailed
 from emonk.ids import uuid7
 from emonk.messages import AssistantMessage, AssistantPart, ToolCall
 from emonk.models.protocol import Model, ModelRequest, ModelResponse, Outcome, TextDelta
 from emonk.records import Usage
 from emonk.resilience.classify import retryable
+from emonk.runtime.ledger import FREE, Entry
 from emonk.runtime.progress import Emit, ReplyDelta
 from emonk.skills.threads import contained
 
@@ -48,31 +48,46 @@ class PricedResponse(msgspec.Struct, frozen=True):
         return StepFailed(model=response.model, code=code, message=message, usage=response.usage, cost_usd=self.cost)
 
 
-async def ask(model: Model, request: ModelRequest, emit: Emit, *, streaming: bool) -> PricedResponse:
-    """Call the model once.
+def _free() -> Entry:
+    return FREE
+
+
+async def ask(
+    model: Model, request: ModelRequest, emit: Emit, *, streaming: bool, begin: Callable[[], Entry] = _free
+) -> PricedResponse:
+    """Call the model once. This is the one place where a model is called.
+
+    Args:
+        model: who is asked.
+        request: what.
+        emit: shows deltas to whoever watches.
+        streaming: the answer is shown as it comes.
+        begin: opens the call's row in the ledger.
 
     Raises:
         StreamBroken: the stream failed after its first delta, so asking again would not go unseen.
         InfraError, ConfigError: the call failed before anything was said.
     """
+    entry = begin()
     try:
         response = await contained(_streamed(model, request, emit) if streaming else model.generate(request))
     except AgentError as error:
+        entry.failed(error)
         return PricedResponse(_malformed(model, error), Decimal(0))
     except Exception as error:
         fault = _fault(error)
+        entry.failed(error, fault.code if fault else "")
         if fault is None or fault is error:
             raise
         raise fault from error
+    except BaseException as error:
+        entry.failed(error)
+        raise
     calls = response.message.tool_calls
     if len(calls) > 1 and len({call.id for call in calls}) < len(calls):
         message = AssistantMessage(tuple(_distinct(response.message.parts)))
         response = msgspec.structs.replace(response, message=message)
-    try:
-        cost = price(model.spec, response.usage, model=response.model)
-    except UnknownPrice:
-        cost = None
-    return PricedResponse(response, cost)
+    return PricedResponse(response, entry.answered(response))
 
 
 def _fault(error: Exception) -> EmonkError | None:

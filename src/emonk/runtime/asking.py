@@ -16,6 +16,7 @@ from emonk.resilience.classify import OF_THE_REQUEST
 from emonk.runtime.ask import PricedResponse, StreamBroken, ask
 from emonk.runtime.candidates import Candidate
 from emonk.runtime.ending import Ending, TurnEnded
+from emonk.runtime.ledger import Ledger
 from emonk.runtime.progress import Emit, ModelRetry
 from emonk.runtime.setup import Setup
 from emonk.skills.protocol import Runnable
@@ -68,6 +69,7 @@ class Asker:
         background: bool,
         patient: bool,
         note: Callable[[StepFailed], None],
+        ledger: Ledger,
     ) -> None:
         """Ask for a turn.
 
@@ -79,6 +81,7 @@ class Asker:
             background: nobody waits for the reply.
             patient: the message waits for a model rather than be answered by rules.
             note: takes the failed call of a model for the log.
+            ledger: has a row for each call.
         """
         self._setup = setup
         self._deadline = deadline
@@ -87,6 +90,7 @@ class Asker:
         self._background = background
         self._patient = patient
         self._note = note
+        self._ledger = ledger
         self._rules: Model | None = None
         self._asking = False
         self.error: InfraError | None = None
@@ -119,13 +123,13 @@ class Asker:
             raise self.error or self._unavailable(self._setup.candidates.wait())
         return able[0]
 
-    async def aside(self, candidate: Candidate, request: ModelRequest) -> PricedResponse:
+    async def aside(self, candidate: Candidate, request: ModelRequest, purpose: str) -> PricedResponse:
         """The answer to something beside the conversation, shown to nobody.
 
         Raises:
             InfraError, ConfigError: there is none.
         """
-        return await self._ask_one(candidate, request, last=False, shown=False)
+        return await self._ask_one(candidate, request, last=False, shown=False, purpose=purpose)
 
     def postpone_if_patient(self) -> None:
         """The turn's time is over: a message that waits for a model has not had its answer by that.
@@ -178,7 +182,7 @@ class Asker:
         return able
 
     async def _ask_one(
-        self, candidate: Candidate, request: ModelRequest, *, last: bool, shown: bool = True
+        self, candidate: Candidate, request: ModelRequest, *, last: bool, shown: bool = True, purpose: str = ""
     ) -> PricedResponse:
         """One model, with its retries. While another one stands by, it may not take all the time there is."""
         now = self._setup.clock.monotonic()
@@ -189,6 +193,7 @@ class Asker:
             request,
             self._emit,
             streaming=self._watched and shown,
+            begin=partial(self._ledger.begin, candidate, purpose),
             deadline=self._deadline if last else now + min(STAND_BY, left),
             attempt_timeout=None if last else left / 2,
             background=self._background,

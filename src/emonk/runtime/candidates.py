@@ -43,6 +43,11 @@ class Candidates:
         return "worker" in self._by_role
 
     @property
+    def lead(self) -> Candidate:
+        """The model that the agent has in any case."""
+        return self._by_role["lead"]
+
+    @property
     def first(self) -> Candidate:
         """Who is asked when everybody can be."""
         return self._work[0]

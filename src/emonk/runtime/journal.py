@@ -50,7 +50,7 @@ class Journal:
         self._open = {call.id: call for call in open_calls}
         self._noted: list[Event] = []
         self._puts: list[Put] = []
-        self._rows: list[UsageRow] = []
+        self._rows: dict[str, UsageRow] = {}
         self._next = revision + 1
         self._timer: asyncio.TimerHandle | None = None
         self._write: _Write | None = None
@@ -71,8 +71,11 @@ class Journal:
         self._gather()
 
     def bill(self, row: UsageRow) -> None:
-        """Have a usage row written soon, like `note`."""
-        self._rows.append(row)
+        """Have a usage row written soon, like `note`; a later one of its call takes the place of one not yet written.
+
+        Never lost with a turn that lost its session, and told apart from the log where nothing else is to be written.
+        """
+        self._rows[row.row_id] = row
         self._gather()
 
     def put(self, put: Put) -> None:
@@ -171,7 +174,20 @@ class Journal:
 
     def _gather(self) -> None:
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._begin)
+            self._timer = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._due)
+
+    def _due(self) -> None:
+        """The time of gathering is over. Rows alone need neither the lease nor their turn."""
+        self._timer = None
+        if self._noted or self._puts:
+            self._begin()
+        else:
+            self.bill_now()
+
+    def bill_now(self) -> None:
+        """Hand over the rows that wait, for when nothing will be written after them."""
+        rows, self._rows = self._rows, {}
+        self._bill_apart(tuple(rows.values()))
 
     def _begin(self, *after: Finish | Release) -> _Write:
         if self._timer is not None:
@@ -186,7 +202,7 @@ class Journal:
         return self._write
 
     def _hand_over(self, after: tuple[Finish | Release, ...], write: _Write) -> None:
-        rows, self._rows = tuple(self._rows), []
+        rows, self._rows = tuple(self._rows.values()), {}
         if self._failed is not None:
             self._bill_apart(rows)
             write.set_result(None)

@@ -228,6 +228,7 @@ class SessionQueue:
         finally:
             self._turn = None
             self._renewal.let_go(journal)
+            journal.bill_now()
             self._cancelled.discard(item.message_id)
         self._resolve(item.message_id, reply)
         return reply

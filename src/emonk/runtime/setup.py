@@ -1,6 +1,6 @@
 """What all turns of an agent have in common."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -8,6 +8,7 @@ from emonk.clock import Clock
 from emonk.costs.book import DEFAULT, PriceBook
 from emonk.memory.doors import Kept
 from emonk.observe.alerts import Alert, Alerts, Level, raise_alert
+from emonk.records import UsageRow
 from emonk.resilience.guards import Guards
 from emonk.runtime.candidates import Candidates
 from emonk.runtime.compression.room import Room
@@ -17,7 +18,12 @@ from emonk.skills.protocol import Runnable
 
 
 class Setup(msgspec.Struct, frozen=True):
-    """An agent, as its turns need it."""
+    """An agent, as its turns need it.
+
+    Attributes:
+        bill: takes the rows of its calls where they do not go where its sessions lie.
+        purpose: what all of its calls are for, where it is always the same.
+    """
 
     agent: str
     instructions: str
@@ -31,6 +37,8 @@ class Setup(msgspec.Struct, frozen=True):
     room: Room = Room()
     reader: Runnable | None = None
     prices: PriceBook = DEFAULT
+    bill: Callable[[UsageRow], None] | None = None
+    purpose: str = ""
 
     def tool(self, name: str) -> Runnable | None:
         """The tool of that name, also the one that reads long results."""

@@ -18,6 +18,7 @@ from emonk.runtime.context import this_turn, unknown_calls, unusable_note
 from emonk.runtime.dispatch import OUTCOME_UNKNOWN, Dispatcher, said_by
 from emonk.runtime.ending import CANCELLED, Ending, TurnEnded
 from emonk.runtime.journal import Journal
+from emonk.runtime.ledger import Ledger
 from emonk.runtime.progress import Emit
 from emonk.runtime.setup import Setup
 from emonk.runtime.tally import Tally
@@ -55,10 +56,9 @@ class Turn:
             background=background,
             patient=said is not None and said.patient,
             note=lambda failed: journal.note((failed,)),
+            ledger=Ledger(setup, journal, item),
         )
-        self._context = TurnContext(
-            setup, journal, item, asker=self._asker, tally=self._tally, emit=emit, trace_id=self._trace_id
-        )
+        self._context = TurnContext(setup, journal, item, asker=self._asker, tally=self._tally, emit=emit)
         self._messages = self._context.messages
         self._dispatcher = Dispatcher(
             setup,

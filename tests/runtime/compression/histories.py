@@ -28,6 +28,7 @@ from emonk.runtime.compression.compressor import TurnContext
 from emonk.runtime.compression.room import Room
 from emonk.runtime.compression.shortening import usual_limit
 from emonk.runtime.journal import Journal
+from emonk.runtime.ledger import Ledger
 from emonk.runtime.limits import Limits
 from emonk.runtime.progress import TurnEvent
 from emonk.runtime.setup import Setup
@@ -181,8 +182,9 @@ async def opened(store: Store, model: ScriptedModel, **room: Any) -> Opened:
         background=False,
         patient=False,
         note=lambda failed: journal.note((failed,)),
+        ledger=Ledger(setup, journal, claimed.item),
     )
-    context = TurnContext(setup, journal, claimed.item, asker=asker, tally=Tally(), emit=seen.append, trace_id="t")
+    context = TurnContext(setup, journal, claimed.item, asker=asker, tally=Tally(), emit=seen.append)
     return Opened(claimed, journal, context, seen)
 
 

@@ -6,14 +6,12 @@ from decimal import Decimal
 
 import msgspec
 
-from emonk.clock import MICROSECONDS
 from emonk.errors import EmonkError
 from emonk.events import InboxItem, Logged, ModelSaid, Summarised, ToolReturned, UserSaid
-from emonk.ids import uuid7
 from emonk.messages import AssistantMessage, Message, ToolMessage, ToolResult
 from emonk.models.protocol import ModelResponse, Outcome
 from emonk.models.tokens import tokens_of_text
-from emonk.records import Usage, UsageRow
+from emonk.records import Usage
 from emonk.runtime.asking import Asker, ContextOverflow
 from emonk.runtime.candidates import Candidate
 from emonk.runtime.compression.cut import cut, latest, units_of
@@ -60,7 +58,7 @@ class TurnContext:
     """
 
     def __init__(
-        self, setup: Setup, journal: Journal, item: InboxItem, *, asker: Asker, tally: Tally, emit: Emit, trace_id: str
+        self, setup: Setup, journal: Journal, item: InboxItem, *, asker: Asker, tally: Tally, emit: Emit
     ) -> None:
         self._setup = setup
         self._room = setup.room
@@ -69,7 +67,6 @@ class TurnContext:
         self._tally = tally
         self._emit = emit
         self._item = item
-        self._trace_id = trace_id
         self._overflows = 0
         self._offered: tuple[Runnable, ...] = tuple(setup.tools.values())
         self.messages = messages_of(journal.events, self._room.shown)
@@ -226,53 +223,22 @@ class TurnContext:
         spec = candidate.model.spec
         if spec == "offline":
             return _Summary("", reason="the offline model cannot summarise")
-        row = self._started(spec)
-        self._journal.bill(row)
-        clock = self._setup.clock
-        began = clock.monotonic()
-        made, error = await self._ask_one(candidate, messages, earlier)
-        self._journal.bill(
-            msgspec.structs.replace(
-                row,
-                state="failed" if error else "completed",
-                seconds=round(clock.monotonic() - began, 6),
-                usage=made.usage,
-                cost_usd=made.cost,
-                error=error,
-                model=made.model or row.model,
-            )
-        )
+        made = await self._ask_one(candidate, messages, earlier)
         self._tally.spend(made.usage, made.cost)
         return made
 
-    async def _ask_one(self, candidate: Candidate, messages: Sequence[Message], earlier: str) -> tuple[_Summary, str]:
-        """The summary, and the code of the error that ended the call."""
+    async def _ask_one(self, candidate: Candidate, messages: Sequence[Message], earlier: str) -> _Summary:
         request = request_for(messages, earlier, characters=3 * self._room.budget)
         try:
-            answer = await self._asker.aside(candidate, request)
+            answer = await self._asker.aside(candidate, request, "summary")
         except EmonkError as error:
-            return _Summary("", reason=f"the summary failed: {error.message}"), error.code
+            return _Summary("", reason=f"the summary failed: {error.message}")
         except Exception as error:  # noqa: BLE001 - whatever it is, the turn goes on without
             _log.exception("the summary of session %s failed", self._item.session.session_id)
-            return _Summary("", reason=f"the summary failed: {type(error).__name__}"), "internal_error"
+            return _Summary("", reason=f"the summary failed: {type(error).__name__}")
         response = answer.response
         text = response.text.strip()
-        return _Summary(text, response.model, response.usage, answer.cost, refusal(response)), ""
-
-    def _started(self, spec: str) -> UsageRow:
-        provider, _, name = spec.partition(":")
-        return UsageRow(
-            row_id=uuid7(),
-            agent=self._setup.agent,
-            session_id=self._item.session.session_id,
-            user_id=self._item.user_id,
-            trace_id=self._trace_id,
-            purpose="summary",
-            provider=provider,
-            model=name,
-            state="started",
-            started_at=int(self._setup.clock.time() * MICROSECONDS),
-        )
+        return _Summary(text, response.model, response.usage, answer.cost, refusal(response))
 
     def _after(self, event: Summarised) -> int:
         """How large the context is with that summary."""

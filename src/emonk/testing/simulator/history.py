@@ -8,7 +8,7 @@ import msgspec
 
 from emonk.events import Event, Logged
 from emonk.messages import Message
-from emonk.records import Effect, Reply, SessionKey
+from emonk.records import Effect, Reply, SessionKey, UsageRow
 from emonk.resilience.breaker_events import CircuitState
 from emonk.resilience.section import ComponentSection
 from emonk.testing.simulator.schedule import Schedule
@@ -295,7 +295,8 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         kept: every accepted message, in the order of acceptance.
         logs: the log of each session.
-        effects: the ledger.
+        effects: the ledger of effects.
+        rows: the bill.
         leases: sessions whose lease is still held.
         leftovers: tasks, permits and whatever else is still there, in words.
         settled: nothing was unfinished when the wait for it ended.
@@ -305,6 +306,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     logs: dict[SessionKey, Sequence[Logged]]
     leases: Sequence[str]
     effects: Sequence[Effect] = ()
+    rows: Sequence[UsageRow] = ()
     leftovers: Sequence[str]
     settled: bool
 

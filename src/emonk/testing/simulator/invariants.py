@@ -7,7 +7,7 @@ from typing import cast
 import msgspec
 
 from emonk.errors import InvalidConfig
-from emonk.testing.simulator import acts, circuits, ledger, requests, service, sessions, survival
+from emonk.testing.simulator import acts, billing, circuits, ledger, requests, service, sessions, survival
 from emonk.testing.simulator.history import Came, Granted, History, Noted, Sent, ToolBegan, ToolLeft, same_each_time
 
 Invariant = Callable[[History], Iterable[str]]
@@ -80,6 +80,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     requests.no_retry_before_the_hint,
     requests.no_retry_after_a_final_error,
     requests.no_retry_after_output_began,
+    billing.every_call_has_one_row,
     circuits.half_open_admits_only_its_permits,
     circuits.an_open_circuit_lets_nothing_through,
     circuits.a_failing_model_is_left_alone,

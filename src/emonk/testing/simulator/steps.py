@@ -28,6 +28,7 @@ ASKED = (
     "write note",
     "write end",
     "release",
+    "bill",
     "renew",
     "look for due",
     "look for reply",

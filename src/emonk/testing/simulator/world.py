@@ -11,6 +11,7 @@ from typing import Any
 from emonk.agent import Agent
 from emonk.effects.unfinished import NAMESPACE, effect_of
 from emonk.records import Effect
+from emonk.store.usage_protocol import UsageFilter
 from emonk.testing.simulator.history import Ended, Happened, History, Kept, Noted, Where
 from emonk.testing.simulator.instance import Instance, SimulatedAgent, Wrap
 from emonk.testing.simulator.outside import Outside
@@ -202,6 +203,7 @@ class _World:
             kept=[Kept(key.session_id, item.item.message_id, item.reply) for _, key, item in items],
             logs={one.key: tuple(one.log) for one in sessions},
             effects=[effect async for effect in self._effects()],
+            rows=await self._database.open().usage_rows(UsageFilter(), limit=1 << 30),
             leases=leases,
             leftovers=leftovers,
             settled=settled,
