@@ -22,6 +22,7 @@ def test_help_lists_the_commands() -> None:
         "review",
         "chat",
         "serve",
+        "costs",
         "sim",
         "rerun",
         "effects",

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 import emonk
-from emonk.cli import chat, effects, rerun, serve, sessions, sim
+from emonk.cli import chat, costs, effects, rerun, serve, sessions, sim
 from emonk.cli.streams import discard_output, open_streams, output_failure
 from emonk.cli.tenants import commands
 from emonk.cli.trouble import FAILED, INTERRUPTED, UNREAD, complain, report
@@ -23,6 +23,7 @@ def build() -> typer.Typer:
         app.command(command.name)(command.run)
     app.command("chat")(chat.chat)
     app.command("serve")(serve.serve)
+    app.command("costs")(costs.costs)
     app.command("sim")(sim.sim)
     app.command("rerun")(rerun.rerun)
     app.add_typer(effects.app, name="effects")
