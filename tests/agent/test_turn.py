@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from emonk import Agent, Reply, tool
+from emonk.costs import PriceOverride
 from emonk.errors import InvalidArguments, InvalidConfig, MissingCredential, QuotaExhausted, Unavailable, UnknownPrice
 from emonk.events import StepFailed, ToolReturned
 from emonk.messages import ToolCall, ToolMessage
@@ -15,6 +16,7 @@ from emonk.models import Outcome
 from emonk.records import Usage
 from emonk.resilience.section import ComponentSection, ResilienceSection
 from emonk.runtime.limits import Limits
+from emonk.store.usage_protocol import UsageFilter
 from emonk.testing.clock import ManualClock
 from emonk.testing.model import ScriptedModel, answer, call
 from tests.agent.weather import CITIES, Gate, get_weather, kinds, log_of, weather_agent
@@ -147,6 +149,23 @@ def test_an_unpriced_model_has_an_unknown_cost_and_is_refused_with_a_budget(stor
     assert ask(store, ["hello"])[0].cost_usd is None
     with pytest.raises(UnknownPrice):
         ask(store + "2", ["never"], limits=Limits(usd=Decimal(1)))
+
+
+def test_an_own_price_counts_in_a_turn_and_its_row_says_which(store: str) -> None:
+    own = PriceOverride(model="openai:llama3", input=1, output=2)
+    said = answer("hello", usage=Usage(1_000_000, 100_000))
+
+    async def main() -> tuple[Reply, list[Any]]:
+        model = ScriptedModel([said], spec="openai:llama3")
+        async with Agent("local", model, store=store, prices=[own], limits=Limits(usd=Decimal(5))) as agent:
+            reply = await agent.process_message("hi", session_id="s", user_id="ann")
+            return reply, list(await agent.store.usage_rows(UsageFilter()))
+
+    reply, rows = asyncio.run(main())
+    assert reply.cost_usd == Decimal("1.2")
+    assert [(row.cost_usd, row.price["source"], row.price["name"]) for row in rows] == [
+        (Decimal("1.2"), "agent.yaml", "openai:llama3")
+    ]
 
 
 def test_the_time_limit_ends_the_turn_and_closes_its_calls(store: str) -> None:
