@@ -125,7 +125,7 @@ class ResponsesAnswer:
         )
 
     def _end(self, body: Body) -> None:
-        if body.status in {"failed", "cancelled"}:
+        if as_text(body.status) in {"failed", "cancelled"}:
             failed = {"error": body.error or {"message": f"the answer is {body.status}"}}
             raise self._failure(msgspec.json.encode(failed))
         self._body = body
@@ -215,7 +215,7 @@ class _Reader:
     def _message(self, item: Mapping[str, Any]) -> Iterator[AssistantPart]:
         phase = item.get("phase")
         signature = as_text(item.get("id"))
-        if phase in _PHASES:
+        if as_text(phase) in _PHASES:
             signature = f"{signature} {phase}"
         content = item.get("content")
         if isinstance(content, str):
