@@ -64,7 +64,7 @@ def chat_said(row: Row) -> Said:
     usage: Said = next((body["usage"] for body in reversed(bodies) if body.get("usage")), Said())
     prompt: Said = usage.get("prompt_tokens_details") or {}
     completion: Said = usage.get("completion_tokens_details") or {}
-    cached = [usage.get(name) for name in ("cached_tokens", "num_cached_tokens", "prompt_cache_hit_tokens")]
+    cached = [usage.get(name) for name in ("cached_tokens", "prompt_cache_hit_tokens")]
     return {
         "text": "".join(message.get("content") or "" for message in messages),
         "thinking": "".join(message.get("reasoning_content") or message.get("reasoning") or "" for message in messages),

@@ -22,6 +22,7 @@ from emonk.errors import (
 from emonk.models.error_body import ErrorBody, one_line, read_error_body
 from emonk.models.fields import as_count, as_object, as_text
 from emonk.models.http import status_failure
+from emonk.models.names import names_hint
 from emonk.models.waits import HOURS, header_wait, now_or, reset_wait, said_wait, until
 
 Failure = InfraError | ConfigError | MalformedOutput
@@ -162,7 +163,7 @@ def _named(refusal: _Refusal) -> Failure | None:
     if refusal.names & _KEYS:
         return MissingCredential(refusal.message, hint="check OPENAI_API_KEY")
     if refusal.names & _MODELS or (refusal.status == 404 and not refusal.body.page):
-        hint = f"check that {refusal.model!r} is a model that this server has and this key may use, and the base URL"
+        hint = f"{names_hint('openai', refusal.model)}; and the base URL"
         return InvalidConfig(refusal.message, hint=hint)
     return None
 
