@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from emonk.costs.book import PriceBook
 from emonk.errors import ConfigError, UnknownPrice
 from emonk.models import Model, create
+from emonk.models.specs import dependency_of
 from emonk.models.windows import window_of
 from emonk.resilience.guards import Guards
 from emonk.routing.decision import Role
@@ -60,7 +61,7 @@ class ModelOpener:
         members: list[Candidate] = []
         for role, one in given.items():
             try:
-                model = create(one) if isinstance(one, str) else one
+                model = await _created(one) if isinstance(one, str) else one
             except ConfigError as error:
                 if role == "lead":
                     raise
@@ -70,7 +71,8 @@ class ModelOpener:
                 self._opened.push_async_callback(model.aclose)
             await self._check_price(model, told=isinstance(one, str))
             same = any(member.model.spec == model.spec for member in members)
-            guard = self._guards.of("models", f"{model.spec} ({role})" if same else model.spec)
+            name = dependency_of(model.spec, getattr(model, "location", ""))
+            guard = self._guards.of("models", f"{name} ({role})" if same else name)
             members.append(Candidate(role, model, guard))
         return Candidates(members)
 
@@ -82,6 +84,11 @@ class ModelOpener:
                 raise
             if told and self._tells_price:
                 self.notices.append(f"{error.message}: its costs are shown as unknown")
+
+
+async def _created(spec: str) -> Model:
+    """In a thread where credentials are looked for, which may take seconds."""
+    return await asyncio.to_thread(create, spec) if spec.startswith("vertex:") else create(spec)
 
 
 async def room_for(

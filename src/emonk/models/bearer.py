@@ -17,6 +17,10 @@ class Bearer(Protocol):
         """
         ...
 
+    def accepted(self, token: str) -> None:
+        """Told of an answer other than 401."""
+        ...
+
     def refused(self, token: str) -> InfraError | None:
         """Told of a 401: the error in its place if another token may be taken, so that the call is worth repeating."""
         ...

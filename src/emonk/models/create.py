@@ -5,8 +5,8 @@ import difflib
 from emonk.errors import InvalidConfig
 from emonk.models.protocol import Model
 
-PROVIDERS = ("gemini", "openai", "openai-responses", "offline")
-LATER = {"vertex": "Vertex AI", "anthropic": "the Anthropic API"}
+PROVIDERS = ("gemini", "openai", "openai-responses", "vertex", "offline")
+LATER = {"anthropic": "the Anthropic API"}
 
 
 def create(spec: str, *, api_key: str | None = None, base_url: str | None = None) -> Model:
@@ -29,6 +29,12 @@ def create(spec: str, *, api_key: str | None = None, base_url: str | None = None
             from emonk.models.gemini.model import GeminiModel  # noqa: PLC0415 - as above
 
             return GeminiModel.from_environment(name, api_key=api_key, base_url=base_url)
+        case "vertex" if name:
+            if api_key:
+                raise InvalidConfig("Vertex AI takes no API key", hint="it takes application default credentials")
+            from emonk.models.gemini.vertex import VertexModel  # noqa: PLC0415 - as above
+
+            return VertexModel.from_environment(name, base_url=base_url)
         case "openai" | "openai-responses" if name:
             from emonk.models.openai.model import OpenAIModel  # noqa: PLC0415 - as above
 

@@ -85,6 +85,8 @@ class HttpClient:
         try:
             async with lines.post(path, body, token) as answer:
                 if 200 <= answer.status < 300:
+                    if self._bearer is not None:
+                        self._bearer.accepted(token)
                     return await read_whole(answer, self._host)
                 failure = await self._refusal(answer, token)
         except lines.faults as error:
@@ -105,6 +107,8 @@ class HttpClient:
         try:
             async with lines.open(path, body, token) as answer:
                 if 200 <= answer.status < 300 and _is_event_stream(answer.headers):
+                    if self._bearer is not None:
+                        self._bearer.accepted(token)
                     size = 0
                     async for chunk in answer.content.iter_any():
                         size += len(chunk)
@@ -137,7 +141,7 @@ class HttpClient:
         del body[_ERROR_LIMIT:]
         failure = self._read_error(answer.status, answer.headers, bytes(body))
         failure.hint = page_hint(answer.status, body) or failure.hint
-        if answer.status == 401 and self._bearer is not None:
+        if self._bearer is not None and answer.status == 401:
             failure = self._bearer.refused(token) or failure
         failure.status = answer.status if answer.status >= 300 else None
         self.redact(failure, token)

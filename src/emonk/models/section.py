@@ -13,6 +13,7 @@ class LlmSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which models an agent uses.
 
     `model` alone is lead and worker. A bare Gemini name means Vertex AI when `project_id` is set, else the Gemini API.
+    `project_id` and `location` are where `vertex:NAME` is asked; else the environment and the credentials say it.
     """
 
     model: str
@@ -35,11 +36,20 @@ class LlmSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return {role: self._spec(name) for role, name in roles.items() if name}
 
     def _spec(self, name: str) -> str:
-        if name == "offline" or name.partition(":")[0] in PRICED_AS:
+        provider, _, bare = name.partition(":")
+        if provider == "vertex" and "/" not in bare:
+            return self._at_vertex(bare)
+        if name == "offline" or provider in PRICED_AS:
             return name
         if re.fullmatch(r"(models/)?(gemini|gemma)-[\w.-]+", name):
-            provider = "vertex" if self.project_id else "gemini"
-            return f"{provider}:{name.removeprefix('models/')}"
+            bare = name.removeprefix("models/")
+            return self._at_vertex(bare) if self.project_id else f"gemini:{bare}"
         raise InvalidConfig(
             f"{name!r} names no model", hint="write gemini:NAME, offline, or a Gemini model's bare name"
         )
+
+    def _at_vertex(self, name: str) -> str:
+        """A model by as much of Google's full name as the section says."""
+        project = f"projects/{self.project_id}/" if self.project_id else ""
+        location = f"locations/{self.location}/" if self.location else ""
+        return f"vertex:{project}{location}publishers/google/models/{name}" if project or location else f"vertex:{name}"

@@ -13,3 +13,8 @@ PRICED_AS: Mapping[str, str] = {
 
 `openai` speaks chat completions, as every compatible server does; `openai-responses` the responses API.
 """
+
+
+def dependency_of(spec: str, location: str = "") -> str:
+    """What fails together: a provider's model, at one of its locations where it has several."""
+    return f"{spec} in {location}" if location else spec

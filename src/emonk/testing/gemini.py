@@ -5,6 +5,7 @@
 
 import asyncio
 import inspect
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -16,6 +17,7 @@ from emonk.testing.gemini_answers import Answer, Chunks, Drop, Json, Plain, Raw,
 from emonk.testing.gemini_rules import Refused, check
 
 _MAX_BODY = 64 << 20
+_VERTEX = re.compile(r"/v1(?:beta1)?/projects/[^/]+/locations/[^/]+/publishers/google/models/[^/]+")
 
 
 class GeminiServer:
@@ -30,7 +32,12 @@ class GeminiServer:
     """
 
     def __init__(
-        self, script: Iterable[Answer] | Callable[[SeenRequest], Any], *, api_key: str | None = None, port: int = 0
+        self,
+        script: Iterable[Answer] | Callable[[SeenRequest], Any],
+        *,
+        api_key: str | None = None,
+        port: int = 0,
+        takes: Callable[[str], bool] | None = None,
     ) -> None:
         """Answer from a list, or always by one function of the request.
 
@@ -38,7 +45,9 @@ class GeminiServer:
             script: the answers; when a list is used up, every further request gets a 500 that says so.
             api_key: the only key that is accepted; any key when None.
             port: where to listen on 127.0.0.1; 0 takes a free one.
+            takes: whether a bearer token is valid, on the paths of Vertex AI; any is when None.
         """
+        self._takes = takes
         self._always = script if callable(script) else None
         self._script: list[Answer] = [] if callable(script) else list(script)
         self._api_key = api_key
@@ -96,12 +105,22 @@ class GeminiServer:
         return None
 
     def _key_refusal(self, request: web.Request) -> Raw | None:
+        if _VERTEX.fullmatch(request.path.rpartition(":")[0]):
+            return self._token_refusal(request.headers.get("Authorization", ""))
         key = request.headers.get("x-goog-api-key") or request.query.get("key")
         if not key and not request.headers.get("Authorization", "").startswith("Bearer "):
             return fails(403, "Method doesn't allow unregistered callers. Please use API Key to call this API.")
         if self._api_key is not None and key != self._api_key:
             reason = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}
             return fails(400, "API key not valid. Please pass a valid API key.", details=[reason])
+        return None
+
+    def _token_refusal(self, authorization: str) -> Raw | None:
+        kind, _, token = authorization.partition(" ")
+        if kind != "Bearer" or not token:
+            return fails(401, "Request is missing required authentication credential.")
+        if self._takes is not None and not self._takes(token):
+            return fails(401, "Request had invalid authentication credentials.")
         return None
 
     async def _answer(self, seen: SeenRequest, number: int) -> Plain:
