@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from emonk.routing.assessment import Assessment, assess, assess_complexity
-    from emonk.routing.classifier import Classifier  # pyright: ignore[reportMissingImports, reportUnknownVariableType]
+    from emonk.routing.classifier import Classifier
     from emonk.routing.complexity import TaskComplexity
     from emonk.routing.decision import Choice, Decision, decide
     from emonk.routing.router import MultiModelRouter

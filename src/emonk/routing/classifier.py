@@ -1,0 +1,195 @@
+"""The learned classifier: how much a prompt needs the lead, from prompts whose outcome is known."""
+
+from collections.abc import Iterable, Sequence
+from math import log1p, sqrt
+from os import PathLike
+from typing import Self, cast
+
+import msgspec
+
+from emonk.errors import InvalidConfig
+from emonk.routing import trees
+from emonk.routing.features import NAMES, surface
+from emonk.routing.model_file import Parameters, read_model, write_model
+from emonk.routing.tokens import checked, question_of, tokens_of
+from emonk.routing.wording_training import train_wording
+
+LEAD_SHARE = 0.7
+"""The part of prompts above the threshold where nothing else is asked for: about 30 % cheaper than the lead alone."""
+
+PENALTY = 3.0
+PIECES = 0.5
+SHAPE = trees.Shape()
+LENGTH = 0.1
+"""What is thought of long prompts before any is seen: each deviation of log length adds this many of the target."""
+LENGTH_ALONE, LENGTH_ROWS = 0.2, 300
+"""And how much more of few rows: this, fading with the number of rows."""
+LEAST_SPREAD = 0.1
+"""Log lengths that differ less than this on average are as good as equal."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """What something in a prompt adds to its score, or takes from it."""
+
+    name: str
+    value: float
+
+
+class Classifier:
+    """Scores a prompt: the higher, the more it needs the lead.
+
+    The score is an estimate of the part of such prompts whose label was true, and may lie a little outside 0 to 1. A
+    linear model of words and boosted trees over what can be seen without knowing words (lengths, numbers, options) have
+    half a say each; to that comes a small prior that longer prompts are harder.
+    """
+
+    def __init__(self, parameters: Parameters) -> None:
+        self._parameters = parameters
+
+    @property
+    def parameters(self) -> Parameters:
+        """All that it knows, as its file keeps it."""
+        return self._parameters
+
+    @property
+    def threshold(self) -> float:
+        """From this score on a prompt goes to the lead."""
+        return self._parameters.threshold
+
+    @property
+    def rows(self) -> int:
+        """How many prompts it was trained on."""
+        return self._parameters.rows
+
+    @classmethod
+    def train(cls, pairs: Iterable[tuple[str, bool]], *, lead_share: float = LEAD_SHARE) -> Self:
+        """Learn from prompts, each with whether it needs the lead; the order of the pairs does not matter.
+
+        Args:
+            pairs: such as `("Prove that ...", True)`.
+            lead_share: the part of such prompts that shall lie above the threshold.
+
+        Raises:
+            InvalidConfig: no pairs, all of one label, an empty prompt, or a label that is no bool.
+        """
+        known = sorted(_read(pairs))
+        labels = {label for _, label in known}
+        if len(labels) < 2:
+            raise InvalidConfig(_one_sided(labels), hint="it takes prompts that need the lead and prompts that do not")
+        return cls.fit([prompt for prompt, _ in known], [float(label) for _, label in known], lead_share=lead_share)
+
+    @classmethod
+    def fit(cls, prompts: Sequence[str], target: Sequence[float], *, lead_share: float = LEAD_SHARE) -> Self:
+        """Learn a number for each prompt, such as the lead's outcome less the worker's.
+
+        Raises:
+            InvalidConfig: `lead_share` is not between 0 and 1.
+        """
+        if not 0 <= lead_share <= 1:
+            raise InvalidConfig(f"lead_share is {lead_share:.6g}, not from 0 to 1")
+        questions = [question_of(prompt) for prompt in prompts]
+        tokens = [tokens_of(question) for question in questions]
+        features = [surface(question, words) for question, words in zip(questions, tokens, strict=True)]
+        mean = sum(target) / len(target)
+        rest = [value - mean for value in target]
+        lengths = [log1p(len(words)) for words in tokens]
+        middle = sum(lengths) / len(lengths)
+        spread = max(_deviation(lengths), LEAST_SPREAD)
+        parameters = Parameters(
+            rows=len(prompts),
+            mean=mean,
+            length=_slope(len(prompts)) * _deviation(target) / spread,
+            usual_length=middle,
+            wording=train_wording(tokens, rest, penalty=PENALTY, pieces=PIECES),
+            trees=trees.grow(features, rest, SHAPE),
+        )
+        made = cls(parameters)
+        scores = [made._scored(words, seen) for words, seen in zip(tokens, features, strict=True)]
+        return cls(msgspec.structs.replace(parameters, threshold=bound_for(scores, lead_share)))
+
+    def score(self, text: str) -> float:
+        """The higher, the more it needs the lead."""
+        question = question_of(text)
+        tokens = tokens_of(question)
+        return self._scored(tokens, surface(question, tokens))
+
+    def explain(self, text: str) -> list[Part]:
+        """What makes the score of a prompt, the weightiest first; the parts add up to it."""
+        question = question_of(text)
+        tokens = tokens_of(question)
+        features = surface(question, tokens)
+        own = self._parameters
+        words = own.wording.parts(tokens)
+        seen = trees.parts(own.trees, features)
+        found = [Part(f'"{word}"', value / 2) for word, value in words.items()]
+        found += [Part(NAMES[place], value / 2) for place, value in seen.items()]
+        found.append(Part("length", self._length(tokens)))
+        found.sort(key=lambda part: -abs(part.value))
+        return [*found, Part("every prompt", self.score(text) - sum(part.value for part in found))]
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write it to a file, whole or not at all.
+
+        Raises:
+            InvalidConfig: the file cannot be written.
+        """
+        write_model(self._parameters, path)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            InvalidConfig: it is not there, or not such a file, or damaged, or of another version.
+        """
+        return cls(read_model(path))
+
+    def _scored(self, tokens: Sequence[str], features: Sequence[float]) -> float:
+        own = self._parameters
+        learned = own.wording.score(tokens) + trees.predict(own.trees, features)
+        return own.mean + learned / 2 + self._length(tokens)
+
+    def _length(self, tokens: Sequence[str]) -> float:
+        own = self._parameters
+        return own.length * (log1p(len(tokens)) - own.usual_length)
+
+
+def bound_for(scores: Sequence[float], share: float) -> float:
+    """The score that this part of the scores reaches."""
+    ordered = sorted(scores, reverse=True)
+    place = round(share * len(ordered))
+    if place <= 0:
+        return ordered[0] + 1.0
+    return ordered[place - 1]
+
+
+def _read(pairs: Iterable[tuple[str, bool]]) -> Iterable[tuple[str, bool]]:
+    for place, pair in enumerate(pairs, start=1):
+        given = cast("object", pair)
+        if not isinstance(given, tuple | list) or len(cast("Sequence[object]", given)) != 2:
+            raise InvalidConfig(f"pair {place} is no pair of a prompt and a label")
+        prompt, label = cast("Sequence[object]", given)
+        yield checked(prompt, f"pair {place}"), _label(label, place)
+
+
+def _label(label: object, place: int) -> bool:
+    """A bool, or what a numerical library has for one."""
+    plain: object = getattr(label, "item", lambda: label)() if type(label).__name__ in {"bool", "bool_"} else label
+    if not isinstance(plain, bool):
+        raise InvalidConfig(f"pair {place}: the label is {label!r:.40}, neither true nor false")
+    return plain
+
+
+def _one_sided(labels: set[bool]) -> str:
+    if not labels:
+        return "there is nothing to learn from"
+    return f"there is nothing to learn: every label is {str(*labels).lower()}"
+
+
+def _slope(rows: int) -> float:
+    return LENGTH + LENGTH_ALONE * LENGTH_ROWS / (rows + LENGTH_ROWS)
+
+
+def _deviation(values: Sequence[float]) -> float:
+    mean = sum(values) / len(values)
+    return sqrt(sum((value - mean) ** 2 for value in values) / len(values))
