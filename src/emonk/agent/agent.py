@@ -19,6 +19,7 @@ from emonk.agent.sessions import AgentSessions
 from emonk.agent.task import done, read_task
 from emonk.clock import SYSTEM_CLOCK, Clock
 from emonk.costs.book import PriceBook
+from emonk.costs.budgets import Budgets
 from emonk.costs.section import PriceOverride
 from emonk.errors import ConfigError, InvalidArguments, InvalidConfig
 from emonk.events import InboxItem, UserSaid
@@ -58,6 +59,7 @@ class Agent:
             directory, a `MemorySection` (of `emonk.memory.section`) says where.
         store: a store URL, an open store, or None for the embedded one in the data directory.
         limits: where a turn ends with status `limit`.
+        budgets: what a session, a user in a day and the agent in a month may spend: `Budgets` of `emonk.costs`.
         unpriced: what to do about a model whose price is not known: `notice` says at the start that its costs will be
             unknown, `allow` says nothing. With a limit in USD it is refused.
         prices: what models cost where that is not what `genai-prices` says: `PriceOverride` of `emonk.costs`.
@@ -85,6 +87,7 @@ class Agent:
         memory: Memory = False,
         store: str | Store | None = None,
         limits: Limits | None = None,
+        budgets: Budgets | None = None,
         unpriced: Literal["notice", "allow"] = "notice",
         prices: Sequence[PriceOverride] = (),
         resilience: ResilienceSection | None = None,
@@ -97,6 +100,8 @@ class Agent:
             raise InvalidConfig(f"{name!r} cannot be an agent's name", hint="letters, digits, - _ . and at most 64")
         if limits is not None and not hasattr(limits, "steps"):
             raise InvalidConfig(f"limits is {limits!r}", hint="write limits=Limits(steps=8)")
+        if budgets is not None and not hasattr(budgets, "session_usd"):
+            raise InvalidConfig(f"budgets is {budgets!r}", hint="write budgets=Budgets(session_usd=1)")
         if alerts is not None and not hasattr(alerts, "raise_alert"):
             raise InvalidConfig(f"alerts is {alerts!r}", hint="write alerts=Alerts([...])")
         if context is not None and not hasattr(context, "within"):
@@ -116,6 +121,7 @@ class Agent:
             memory=memory,
             store=store,
             limits=limits or Limits(),
+            budgets=budgets or Budgets(),
             context=context or ContextSection(),
             prices=PriceBook(prices, unpriced=unpriced),
             resilience=resilience,
@@ -145,6 +151,7 @@ class Agent:
             memory=section.remembers(path.parent),
             store=store or section.store,
             limits=section.limits,
+            budgets=section.budgets,
             unpriced=section.llm.unpriced,
             prices=section.prices,
             resilience=section.resilience,

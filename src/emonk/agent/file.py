@@ -7,6 +7,7 @@ from msgspec import UNSET, UnsetType
 
 from emonk.agent.expiry import SessionsSection
 from emonk.config import load
+from emonk.costs.budgets import Budgets
 from emonk.costs.section import PriceOverride
 from emonk.memory.section import MemorySection
 from emonk.models.section import LlmSection
@@ -32,6 +33,7 @@ class AgentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     system_prompt: str = ""
     store: str | None = None
     limits: Limits = Limits()
+    budgets: Budgets = Budgets()
     resilience: ResilienceSection = ResilienceSection()
     alerts: AlertsSection = AlertsSection()
     sessions: SessionsSection = SessionsSection()

@@ -10,6 +10,8 @@ from emonk.agent.models import ModelOpener, known_keys, room_for
 from emonk.agent.parts import check_tools, instruct
 from emonk.clock import Clock
 from emonk.costs.book import PriceBook
+from emonk.costs.budgets import Budgets
+from emonk.costs.spending import Spending
 from emonk.memory.doors import Kept
 from emonk.memory.prompt import Prompt, read_prompt
 from emonk.observe.alerts import Alerts
@@ -41,6 +43,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     memory: Memory
     store: str | Store | None
     limits: Limits
+    budgets: Budgets
     context: ContextSection
     prices: PriceBook
     resilience: ResilienceSection | None
@@ -86,7 +89,10 @@ async def start(made: Definition, guards: Guards, opened: AsyncExitStack) -> Sta
         InfraError: the store cannot serve now.
     """
     check_tools(made.tools)
-    needs, tells = made.limits.usd is not None, made.prices.unpriced != "allow"
+    allowed = made.prices.unpriced == "allow"
+    limited = made.limits.usd is not None or bool(made.budgets)
+    needs = made.limits.usd is not None or (limited and not allowed)
+    tells = limited or not allowed
     opener = ModelOpener(opened, guards, made.prices, needs_price=needs, tells_price=tells)
     candidates = await opener.open(made.models)
     store = await made.connect(opened)
@@ -110,6 +116,7 @@ async def start(made: Definition, guards: Guards, opened: AsyncExitStack) -> Sta
         room=room,
         reader=result_reader(store, room.shown),
         prices=made.prices,
+        spending=Spending(made.name, made.budgets, store, made.clock) if limited else None,
     )
     sessions = Sessions(setup, store, owner)
     opened.push_async_callback(sessions.close)

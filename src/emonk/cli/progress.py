@@ -11,6 +11,7 @@ from emonk.cli.terminal import dim, one_line, visible
 from emonk.messages import ToolCall, ToolResult
 from emonk.records import Reply
 from emonk.runtime.progress import (
+    BudgetLow,
     ContextCompressed,
     ModelRetry,
     ReplyDelta,
@@ -71,6 +72,8 @@ class Screen:
             case ContextCompressed(before=before, after=after, reason=reason):
                 why = f": {one_line(reason)}" if reason else ""
                 self._line(f"  the conversation is shortened for the model, {before} to {after} tokens{why}")
+            case BudgetLow(text=text):
+                self._line(f"  {one_line(text)}")
             case ToolEnded(result=result, seconds=seconds):
                 self._line(result_line(result, seconds))
             case TurnReplied(reply=reply) if self._texts:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from emonk.costs.bodies import cost_of
     from emonk.costs.book import Cost, PriceBook, check_priced, price
+    from emonk.costs.budgets import Budgets
     from emonk.costs.rates import Rates
     from emonk.costs.savings import Savings
     from emonk.costs.section import PriceOverride
     from emonk.costs.tracker import CostTracker, Spent, UserCosts
 
 __all__ = [
+    "Budgets",
     "Cost",
     "CostTracker",
     "PriceBook",
@@ -29,6 +31,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Budgets": "emonk.costs.budgets",
     "Cost": "emonk.costs.book",
     "CostTracker": "emonk.costs.tracker",
     "PriceBook": "emonk.costs.book",

@@ -8,6 +8,7 @@ import msgspec
 from emonk.agent.lines import call_json, encode, event_json, session_json
 from emonk.records import Reply
 from emonk.runtime.progress import (
+    BudgetLow,
     ContextCompressed,
     MessageAccepted,
     ModelRetry,
@@ -48,6 +49,8 @@ def turn_event_json(event: TurnEvent) -> tuple[str, Mapping[str, Any]]:
             return "tool_result", {"id": result.call_id, "name": result.name, **end}
         case ModelRetry():
             return "model_retry", msgspec.structs.asdict(event)
+        case BudgetLow():
+            return "budget_low", msgspec.structs.asdict(event)
         case ContextCompressed():
             return "context_compressed", msgspec.structs.asdict(event)
         case TurnReplied(reply=reply):

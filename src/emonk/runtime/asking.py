@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 from math import ceil
 
-from emonk.errors import CircuitOpen, ConfigError, EmonkError, InfraError, QuotaExhausted, kind_of
+from emonk.errors import BudgetExceeded, CircuitOpen, ConfigError, EmonkError, InfraError, QuotaExhausted, kind_of
 from emonk.events import Interrupted, StepFailed
 from emonk.messages import Message
 from emonk.models.protocol import Model, ModelRequest
@@ -155,6 +155,9 @@ class Asker:
                 event = Interrupted(text=broken.text, code=broken.code, message=broken.message)
                 text = f"The answer broke off: {broken}"
                 raise TurnEnded(Ending("failed", text, "interrupted", (event,), kind_of(broken))) from broken
+            except BudgetExceeded as error:
+                text = f"Stopped: {error.message}." + (f" It {error.hint.removeprefix('it ')}." if error.hint else "")
+                raise TurnEnded(Ending("limit", text, error.code, error=kind_of(error))) from error
             except ConfigError as error:
                 self._alert(candidate, error)
                 text, event = could_not(candidate.model.spec, error), _failed(candidate, error)
@@ -185,6 +188,7 @@ class Asker:
         self, candidate: Candidate, request: ModelRequest, *, last: bool, shown: bool = True, purpose: str = ""
     ) -> PricedResponse:
         """One model, with its retries. While another one stands by, it may not take all the time there is."""
+        await self._ledger.prepare()
         now = self._setup.clock.monotonic()
         left = self._deadline - now
         return await candidate.guard.call(
@@ -193,7 +197,7 @@ class Asker:
             request,
             self._emit,
             streaming=self._watched and shown,
-            begin=partial(self._ledger.begin, candidate, purpose),
+            begin=partial(self._ledger.begin, candidate, request, purpose),
             deadline=self._deadline if last else now + min(STAND_BY, left),
             attempt_timeout=None if last else left / 2,
             background=self._background,

@@ -1,5 +1,6 @@
 """The rows of a turn's calls: each has one that is written before it leaves, and once more when it has ended."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Protocol
@@ -8,11 +9,13 @@ import msgspec
 
 from emonk.clock import MICROSECONDS, Clock
 from emonk.costs.book import Cost
+from emonk.costs.spending import Reserved, TurnBudget
 from emonk.errors import ConfigError, EmonkError, InfraError, QuotaExhausted, RateLimited, UnknownPrice
 from emonk.events import InboxItem, UserSaid
 from emonk.ids import uuid7
-from emonk.models.protocol import ModelResponse
-from emonk.records import UsageRow
+from emonk.models.protocol import ModelRequest, ModelResponse
+from emonk.models.tokens import family_of, tokens_of_message, tokens_of_request
+from emonk.records import Usage, UsageRow
 from emonk.resilience.classify import status_of
 from emonk.runtime.candidates import Candidate
 from emonk.runtime.journal import Journal
@@ -52,9 +55,15 @@ FREE: Entry = _Free()
 
 
 class Ledger:
-    """Opens the rows of one turn. A row is durable within `GATHER_SECONDS`, while its call is under way."""
+    """Opens the rows of one turn, and keeps it within its budgets.
 
-    def __init__(self, setup: Setup, journal: Journal, item: InboxItem) -> None:
+    A row is durable within `GATHER_SECONDS`, while its call is under way.
+
+    Attributes:
+        size: how large the next request of the turn itself will be, in tokens; None to count each request.
+    """
+
+    def __init__(self, setup: Setup, journal: Journal, item: InboxItem, budget: TurnBudget | None = None) -> None:
         self._setup = setup
         self._bill = setup.bill or journal.bill
         self._item = item
@@ -62,12 +71,32 @@ class Ledger:
         self._trace_id = said.trace_id if said else ""
         self._purpose = (said.purpose if said else "") or "turn"
         self._lead = setup.candidates.lead.model.spec
+        self._budget = budget
+        self.size: Callable[[], int] | None = None
 
-    def begin(self, candidate: Candidate, purpose: str = "") -> Entry:
-        """The row of a call that leaves now."""
+    async def prepare(self) -> None:
+        """Know before a call what is left of the budgets.
+
+        Raises:
+            InfraError, ConfigError: the store cannot be read.
+        """
+        if self._budget is not None:
+            await self._budget.prepare()
+
+    def begin(self, candidate: Candidate, request: ModelRequest, purpose: str = "") -> Entry:
+        """The row of a call that leaves now.
+
+        Raises:
+            BudgetExceeded: it would cost more than is left; nothing is sent.
+        """
         spec = candidate.model.spec
         if spec == OFFLINE:
             return FREE
+        estimate = reserved = None
+        if self._budget is not None:
+            estimate = self._estimate(spec, request, purpose)
+            reserved = self._budget.reserve(estimate)
+            self._budget.warn()
         clock, item = self._setup.clock, self._item
         provider, _, model = spec.partition(":")
         row = UsageRow(
@@ -85,19 +114,35 @@ class Ledger:
             message_id=item.message_id,
             role=candidate.role,
             lead=self._lead,
+            estimate_usd=estimate,
         )
         self._bill(row)
-        return _Called(self, row, candidate.model.spec, clock)
+        return _Called(self, row, spec, clock, reserved)
 
-    def end(self, row: UsageRow) -> None:
+    def end(self, row: UsageRow, reserved: Reserved | None) -> None:
         """The row of a call that has ended."""
         self._bill(row)
+        if reserved is not None and self._budget is not None:
+            reserved.settle(row.cost_usd)
+            if row.state == "completed":
+                self._budget.learn(f"{row.provider}:{row.model}", row.usage.output_tokens)
+            self._budget.warn()
+
+    def _estimate(self, spec: str, request: ModelRequest, purpose: str) -> Decimal | None:
+        """What a call may cost: by the size of its context, and by how long answers were so far or may be."""
+        size = self.size() if self.size is not None and not purpose else _counted(spec, request)
+        output = request.max_output_tokens or (self._budget.expected_output(spec) if self._budget else 0)
+        cost = self._price(spec, Usage(size, output), "", int(self._setup.clock.time() * MICROSECONDS))
+        return cost.total_usd if cost else None
 
     def cost(self, spec: str, response: ModelResponse, at: int) -> Cost | None:
         """What an answer costs by the prices at its call, in UTC microseconds; None when none is known."""
+        return self._price(spec, response.usage, response.model, at)
+
+    def _price(self, spec: str, usage: Usage, model: str, at: int) -> Cost | None:
         try:
             instant = datetime.fromtimestamp(at / MICROSECONDS, UTC)
-            return self._setup.prices.cost(spec, response.usage, model=response.model, at=instant)
+            return self._setup.prices.cost(spec, usage, model=model, at=instant)
         except UnknownPrice:
             return None
 
@@ -105,12 +150,13 @@ class Ledger:
 class _Called:
     """The entry of a call that is under way."""
 
-    __slots__ = ("_began", "_clock", "_ledger", "_row", "_spec")
+    __slots__ = ("_began", "_clock", "_ledger", "_reserved", "_row", "_spec")
 
-    def __init__(self, ledger: Ledger, row: UsageRow, spec: str, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, row: UsageRow, spec: str, clock: Clock, reserved: Reserved | None) -> None:
         self._ledger = ledger
         self._row = row
         self._spec = spec
+        self._reserved = reserved
         self._clock = clock
         self._began = clock.monotonic()
 
@@ -124,7 +170,8 @@ class _Called:
                 usage=response.usage,
                 cost_usd=cost.total_usd if cost else None,
                 price=cost.rates.as_row() if cost else {},
-            )
+            ),
+            self._reserved,
         )
         return cost.total_usd if cost else None
 
@@ -133,7 +180,8 @@ class _Called:
         self._ledger.end(
             msgspec.structs.replace(
                 self._row, state="failed", seconds=self._seconds(), cost_usd=cost, error=code or _code(error)
-            )
+            ),
+            self._reserved,
         )
 
     def _seconds(self) -> float:
@@ -151,6 +199,12 @@ def may_be_billed(error: BaseException) -> bool:
             return error.code not in _NOT_SENT
         case _:
             return True
+
+
+def _counted(spec: str, request: ModelRequest) -> int:
+    family = family_of(spec)
+    said = sum(tokens_of_message(message, family) for message in request.messages)
+    return said + tokens_of_request(request.instructions, request.tools, family)
 
 
 def _code(error: BaseException) -> str:

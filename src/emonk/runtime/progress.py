@@ -63,6 +63,17 @@ class ContextCompressed(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
+class BudgetLow(msgspec.Struct, frozen=True):
+    """A budget is nearly used up; it is told once in each period.
+
+    Attributes:
+        name: of the setting: `usd` of the turn, `session_usd`, `user_day_usd` or `agent_month_usd`.
+    """
+
+    name: str
+    text: str
+
+
 class TurnReplied(msgspec.Struct, frozen=True):
     """The turn's reply; nothing follows."""
 
@@ -70,7 +81,15 @@ class TurnReplied(msgspec.Struct, frozen=True):
 
 
 TurnEvent = (
-    MessageAccepted | ReplyDelta | ToolStarted | ToolNote | ToolEnded | ModelRetry | ContextCompressed | TurnReplied
+    MessageAccepted
+    | ReplyDelta
+    | ToolStarted
+    | ToolNote
+    | ToolEnded
+    | ModelRetry
+    | ContextCompressed
+    | BudgetLow
+    | TurnReplied
 )
 
 Emit = Callable[[TurnEvent], None]

@@ -6,6 +6,7 @@ import msgspec
 
 from emonk.clock import Clock
 from emonk.costs.book import DEFAULT, PriceBook
+from emonk.costs.spending import Spending
 from emonk.memory.doors import Kept
 from emonk.observe.alerts import Alert, Alerts, Level, raise_alert
 from emonk.records import UsageRow
@@ -23,6 +24,7 @@ class Setup(msgspec.Struct, frozen=True):
     Attributes:
         bill: takes the rows of its calls where they do not go where its sessions lie.
         purpose: what all of its calls are for, where it is always the same.
+        spending: what it has spent, where it has budgets.
     """
 
     agent: str
@@ -39,6 +41,7 @@ class Setup(msgspec.Struct, frozen=True):
     prices: PriceBook = DEFAULT
     bill: Callable[[UsageRow], None] | None = None
     purpose: str = ""
+    spending: Spending | None = None
 
     def tool(self, name: str) -> Runnable | None:
         """The tool of that name, also the one that reads long results."""

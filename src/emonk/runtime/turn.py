@@ -3,9 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from decimal import Decimal
 
+from emonk.costs.budgets import Account
+from emonk.costs.spending import TurnBudget
 from emonk.errors import ConfigError, DeadlineExceeded, InfraError, InvalidConfig, MalformedOutput, kind_of
-from emonk.events import ToolReturned, TurnCancelled, TurnFinished, UserSaid
+from emonk.events import InboxItem, ToolReturned, TurnCancelled, TurnFinished, UserSaid
 from emonk.messages import ToolCall, ToolMessage, ToolResult
 from emonk.models.protocol import Outcome
 from emonk.observe.trace import trace_context
@@ -19,7 +22,7 @@ from emonk.runtime.dispatch import OUTCOME_UNKNOWN, Dispatcher, said_by
 from emonk.runtime.ending import CANCELLED, Ending, TurnEnded
 from emonk.runtime.journal import Journal
 from emonk.runtime.ledger import Ledger
-from emonk.runtime.progress import Emit
+from emonk.runtime.progress import BudgetLow, Emit
 from emonk.runtime.setup import Setup
 from emonk.runtime.tally import Tally
 from emonk.store.protocol import Claimed
@@ -48,6 +51,7 @@ class Turn:
         self._trace_id = said.trace_id if said else ""
         self._lead = said is not None and said.lead
         self._tally = Tally(this_turn(claimed.events, item.message_id) if claimed.resumed else ())
+        ledger = Ledger(setup, journal, item, self._budget(item, emit))
         self._asker = Asker(
             setup,
             deadline=deadline,
@@ -56,9 +60,10 @@ class Turn:
             background=background,
             patient=said is not None and said.patient,
             note=lambda failed: journal.note((failed,)),
-            ledger=Ledger(setup, journal, item),
+            ledger=ledger,
         )
         self._context = TurnContext(setup, journal, item, asker=self._asker, tally=self._tally, emit=emit)
+        ledger.size = lambda: self._context.tokens
         self._messages = self._context.messages
         self._dispatcher = Dispatcher(
             setup,
@@ -136,6 +141,28 @@ class Turn:
         events = (*ending.events, last)
         await self._journal.finish(events, reply, lambda call: self._cut_off(call, status), tokens=self._context.tokens)
         return reply
+
+    def _budget(self, item: InboxItem, emit: Emit) -> TurnBudget | None:
+        """What the turn may spend, if that is limited."""
+        spending = self._setup.spending
+        if spending is None:
+            return None
+
+        def tell(account: Account) -> None:
+            name, text = account.key.name, account.told()
+            if name != "usd":
+                cause = f"budget_low {name} {account.key.whose}".rstrip()
+                self._setup.alert(cause, "error", text, self._trace_id)
+            emit(BudgetLow(name, text))
+
+        return TurnBudget(
+            spending,
+            self._session_id,
+            item.user_id,
+            limit=self._setup.limits.usd,
+            spent=self._tally.cost or Decimal(0),
+            tell=tell,
+        )
 
     async def _ending(self) -> Ending:
         limit = self._setup.limits.seconds

@@ -1,0 +1,196 @@
+"""What an agent spends against its budgets: read from the bill, and kept up to date while its calls are under way."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from weakref import WeakValueDictionary
+
+from emonk.clock import Clock
+from emonk.costs.budgets import EVER, Account, Budgets, Key, keys, wanted
+from emonk.errors import BudgetExceeded
+from emonk.store.usage_protocol import UsageStore
+
+READ_AGAIN = 1.0
+"""Seconds for which a turn takes over what was read: so late is seen what other processes spend."""
+
+LONG_TURN = 30.0
+"""Seconds after which a turn reads anew before its next call."""
+
+FIRST_OUTPUT = 500
+"""Tokens that an answer is expected to have while nothing is known of others."""
+
+_FORGETS = 0.1
+"""How fast an estimate of answers goes down towards shorter ones."""
+
+_TOLD = 10_000
+"""Budgets of which it is known that people were told."""
+
+Tell = Callable[[Account], None]
+"""Lets people know that a budget is nearly used up."""
+
+
+class Reserved:
+    """The estimate of a call that is under way."""
+
+    __slots__ = ("_accounts", "estimate")
+
+    def __init__(self, accounts: Sequence[Account], estimate: Decimal) -> None:
+        self._accounts = accounts
+        self.estimate = estimate
+        for account in accounts:
+            account.reserved += estimate
+
+    def settle(self, cost: Decimal | None) -> None:
+        """The call has ended; a cost that nobody knows counts as estimated."""
+        for account in self._accounts:
+            account.reserved -= self.estimate
+            account.spent += self.estimate if cost is None else cost
+
+
+class Spending:
+    """The accounts of an agent, shared by all of its turns in this process."""
+
+    def __init__(self, agent: str, budgets: Budgets, store: UsageStore, clock: Clock) -> None:
+        self._agent = agent
+        self._store = store
+        self._reading: dict[Key, asyncio.Task[None]] = {}
+        self._accounts: WeakValueDictionary[Key, Account] = WeakValueDictionary()
+        self._told: dict[Key, None] = {}
+        self._typical: dict[str, float] = {}
+        self.budgets = budgets
+        self.clock = clock
+
+    def accounts(self, session_id: str, user_id: str) -> list[Account]:
+        """Those that a call counts for now."""
+        return [self._account(*one) for one in keys(self.budgets, session_id, user_id, self.clock.time())]
+
+    async def read(self, accounts: Iterable[Account], older: float) -> None:
+        """See in the bill what was spent, where that is not known or so many seconds old.
+
+        Raises:
+            InfraError, ConfigError: the store cannot be read.
+        """
+        now = self.clock.monotonic()
+        for account in accounts:
+            if account.read_at is None or now - account.read_at >= older:
+                await self._read(account)
+
+    def expected_output(self, spec: str) -> int:
+        """How many tokens an answer of the model may have, by those before it."""
+        return round(self._typical.get(spec, FIRST_OUTPUT))
+
+    def learn(self, spec: str, output: int) -> None:
+        """An answer had so many tokens. Longer ones count at once, shorter ones by and by."""
+        known = self._typical.get(spec, FIRST_OUTPUT)
+        self._typical[spec] = max(output, known + _FORGETS * (output - known))
+
+    def first_time(self, key: Key) -> bool:
+        """Whether people were not yet told of a budget in its period."""
+        if key in self._told:
+            return False
+        if len(self._told) >= _TOLD:
+            del self._told[next(iter(self._told))]
+        self._told[key] = None
+        return True
+
+    def _account(self, key: Key, limit: Decimal) -> Account:
+        account = self._accounts.get(key)
+        if account is None:
+            account = self._accounts[key] = Account(key, limit)
+        return account
+
+    async def _read(self, account: Account) -> None:
+        """One reading at a time; whoever comes meanwhile waits for it, also when its own caller is cancelled."""
+        task = self._reading.get(account.key)
+        if task is None:
+            task = self._reading[account.key] = asyncio.create_task(self._look(account))
+            task.add_done_callback(lambda read: self._has_read(account.key, read))
+        await asyncio.shield(task)
+
+    def _has_read(self, key: Key, read: "asyncio.Task[None]") -> None:
+        self._reading.pop(key, None)
+        if not read.cancelled():
+            read.exception()  # which is told to those who still wait for it
+
+    async def _look(self, account: Account) -> None:
+        """Calls of this process that are under way may or may not be in the bill yet, so they are counted once."""
+        now, under_way = self.clock.monotonic(), account.reserved
+        (total,) = await self._store.usage_totals(wanted(account, self._agent))
+        account.spent = max(account.spent, total.cost_usd + total.estimated_usd - under_way)
+        account.read_at = now
+
+
+class TurnBudget:
+    """The accounts of one turn: its own limit, and those that it shares with others."""
+
+    def __init__(
+        self, spending: Spending, session_id: str, user_id: str, *, limit: Decimal | None, spent: Decimal, tell: Tell
+    ) -> None:
+        """Nothing is read yet.
+
+        Args:
+            spending: of the agent.
+            session_id: of the turn.
+            user_id: whose message it is.
+            limit: what the turn may cost, in USD.
+            spent: what it has cost before it was taken up again.
+            tell: lets people know that a budget is nearly used up.
+        """
+        self._spending = spending
+        self._session_id = session_id
+        self._user_id = user_id
+        self._tell = tell
+        self._shared: list[Account] = []
+        self._began = True
+        self._own = [] if limit is None else [Account(Key("usd", session_id, EVER), limit)]
+        self._told_own = False
+        for account in self._own:
+            account.spent = spent
+
+    async def prepare(self) -> None:
+        """Know what is spent, before a call.
+
+        Raises:
+            InfraError, ConfigError: the store cannot be read.
+        """
+        if self._spending.budgets:
+            self._shared = self._spending.accounts(self._session_id, self._user_id)
+            older, self._began = READ_AGAIN if self._began else LONG_TURN, False
+            await self._spending.read(self._shared, older)
+
+    def reserve(self, estimate: Decimal | None) -> Reserved:
+        """Take the estimate of a call that leaves now; None where no price is known, which counts for nothing.
+
+        Raises:
+            BudgetExceeded: it would cost more than is left in one of the budgets.
+        """
+        if self._spending.budgets:
+            self._shared = self._spending.accounts(self._session_id, self._user_id)  # midnight may have passed
+        accounts = [*self._own, *self._shared]
+        for account in accounts:
+            try:
+                account.check(estimate or Decimal(0))
+            except BudgetExceeded:
+                self._warn(account)  # a dear call may be too much before it was low
+                raise
+        return Reserved(accounts, estimate or Decimal(0))
+
+    def expected_output(self, spec: str) -> int:
+        """See `Spending.expected_output`."""
+        return self._spending.expected_output(spec)
+
+    def learn(self, spec: str, output: int) -> None:
+        """See `Spending.learn`."""
+        self._spending.learn(spec, output)
+
+    def warn(self) -> None:
+        """Tell of the budgets that are nearly used up, once in each period."""
+        for account in (*self._own, *self._shared):
+            if account.is_low:
+                self._warn(account)
+
+    def _warn(self, account: Account) -> None:
+        first = not self._told_own if account in self._own else self._spending.first_time(account.key)
+        self._told_own = self._told_own or account in self._own
+        if first:
+            self._tell(account)

@@ -1,0 +1,206 @@
+"""What users see of budgets."""
+
+import asyncio
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emonk import Agent
+from emonk.costs import Budgets, PriceOverride
+from emonk.errors import BudgetExceeded, InvalidConfig, UnknownPrice
+from emonk.events import Summarised
+from emonk.models.protocol import ModelRequest, ModelResponse
+from emonk.observe.alerts import Alert, Alerts
+from emonk.records import Reply, SessionKey, Usage
+from emonk.runtime.compression.section import ContextSection
+from emonk.runtime.compression.summary import RULES
+from emonk.runtime.limits import Limits
+from emonk.runtime.progress import BudgetLow
+from emonk.store.usage_protocol import UsageFilter
+from emonk.testing.clock import ManualClock
+from emonk.testing.model import ScriptedModel, answer, call
+from tests.agent.weather import get_weather
+
+SPEC = "openai:mine"
+DEAR = (PriceOverride(model=SPEC, input=0, output=1000),)
+"""An answer of 100 tokens costs 0.10 USD; one of 500, as is expected while nothing is known, 0.50."""
+
+TENTH = answer("Sunny.", usage=Usage(10, 100))
+
+
+def agent_of(path: Path, script: Any, **settings: Any) -> Agent:
+    settings = {"prices": DEAR, "store": f"sqlite:///{path / 'a.db'}"} | settings
+    return Agent("weather", ScriptedModel(script, spec=SPEC), **settings)
+
+
+def tenth(_: ModelRequest) -> ModelResponse:
+    return TENTH
+
+
+def usd(amount: str) -> Decimal:
+    return Decimal(amount)
+
+
+@pytest.mark.parametrize(
+    ("budgets", "other", "name"),
+    [
+        ({"session_usd": usd("0.8")}, {"session_id": "s2"}, "session_usd"),
+        ({"user_day_usd": usd("0.8")}, {"user_id": "bob"}, "user_day_usd"),
+        ({"agent_month_usd": usd("0.8")}, None, "agent_month_usd"),
+    ],
+)
+def test_the_call_that_would_exceed_a_budget_is_not_made(
+    tmp_path: Path, budgets: dict[str, Decimal], other: dict[str, str] | None, name: str
+) -> None:
+    async def main() -> None:
+        clock, told = ManualClock(), list[Alert]()
+        alerts = Alerts([told.append])
+        async with agent_of(tmp_path, tenth, budgets=Budgets(**budgets), clock=clock, alerts=alerts) as agent:
+            spent = Decimal(0)
+            replies: list[Reply] = []
+            for _ in range(12):
+                reply = await agent.process_message("Weather?", session_id="s1", user_id="ann")
+                replies.append(reply)
+                spent += reply.cost_usd or 0
+            last = replies[-1]
+            assert (last.status, last.reason, last.error) == ("limit", name, "BudgetExceeded")
+            assert "may cost 0.80 USD" in last.text
+            assert usd("0.3") < spent <= usd("0.8")
+            assert ("It begins anew at" in last.text) == (name != "session_usd")
+            (row, *_) = await agent.store.usage_rows(UsageFilter())
+            assert row.state == "completed"
+            assert row.estimate_usd is not None
+            if other:
+                fine = await agent.process_message("Weather?", **({"session_id": "s9", "user_id": "ann"} | other))
+                assert fine.status == "done"
+            if name != "session_usd":
+                await clock.advance(31 * 86_400)
+                assert (await agent.process_message("Weather?", session_id="s1", user_id="ann")).status == "done"
+        await alerts.aclose()
+        assert [alert.cause.split()[:2] for alert in told] == [["budget_low", name]]
+
+    asyncio.run(main())
+
+
+def test_the_limit_of_a_turn_stops_before_the_call_that_would_exceed_it(tmp_path: Path) -> None:
+    async def main() -> None:
+        def step(_: ModelRequest) -> ModelResponse:
+            return answer(tool_calls=[call("get_weather", city="Paris")], usage=Usage(10, 100))
+
+        settings: dict[str, Any] = {"tools": [get_weather], "limits": Limits(usd=usd("0.65"))}
+        async with agent_of(tmp_path, step, **settings) as agent:
+            reply = await agent.process_message("Weather?")
+            assert (reply.status, reply.reason) == ("limit", "usd")
+            assert reply.cost_usd is not None
+            assert usd("0.1") <= reply.cost_usd <= usd("0.65")
+
+    asyncio.run(main())
+
+
+def test_turns_at_once_spend_no_more_than_the_budget(tmp_path: Path) -> None:
+    async def main() -> None:
+        async def slowly(_: object) -> Any:
+            await asyncio.sleep(0)
+            return answer("Sunny.", usage=Usage(10, 500))
+
+        async with agent_of(tmp_path, slowly, budgets=Budgets(agent_month_usd=usd("2"))) as agent:
+            turns = [agent.process_message("Weather?", session_id=f"s{number}") for number in range(10)]
+            replies = await asyncio.gather(*turns)
+            assert sorted(reply.status for reply in replies) == ["done"] * 4 + ["limit"] * 6
+            assert sum(reply.cost_usd or 0 for reply in replies) == 2
+
+    asyncio.run(main())
+
+
+def test_who_watches_is_told_once_that_a_budget_is_low(tmp_path: Path) -> None:
+    async def main() -> None:
+        def third(_: ModelRequest) -> ModelResponse:
+            return answer("Sunny.", usage=Usage(10, 300))
+
+        async with agent_of(tmp_path, third, budgets=Budgets(session_usd=usd("1"))) as agent:
+            told = [
+                event
+                for _ in range(4)
+                async for event in agent.stream("Weather?", session_id="s")
+                if isinstance(event, BudgetLow)
+            ]
+        (low,) = told
+        assert low.name == "session_usd"
+        assert low.text.endswith("of the 1.00 USD are used that this session may cost (budgets.session_usd)")
+
+    asyncio.run(main())
+
+
+def test_a_summary_counts_and_is_not_asked_for_when_it_would_cost_too_much(tmp_path: Path) -> None:
+    def script(request: ModelRequest) -> ModelResponse:
+        return answer("word " * 50, usage=Usage(10, 200 if request.instructions == RULES else 1))
+
+    async def main() -> None:
+        settings: dict[str, Any] = {
+            "budgets": Budgets(session_usd=usd("4.6")),  # a summary may have 4,096 tokens
+            "context": ContextSection(budget=1000),
+        }
+        async with agent_of(tmp_path, script, **settings) as agent:
+            for _ in range(40):
+                reply = await agent.process_message("Tell me more. " * 40, session_id="s")
+                assert reply.status == "done"
+            log = [one.event for one in await agent.store.read(SessionKey("weather", "s"))]
+            made = [event for event in log if isinstance(event, Summarised)]
+            rows = await agent.store.usage_rows(UsageFilter(purpose="summary"))
+            (total,) = await agent.store.usage_totals(UsageFilter())
+            assert 0 < len(rows) == sum(not event.reason for event in made) < len(made)
+            assert "budgets.session_usd" in made[-1].reason
+            assert usd("0.2") < total.cost_usd <= usd("4.6")
+
+    asyncio.run(main())
+
+
+def test_a_task_that_exceeds_a_budget_raises_that(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with agent_of(tmp_path, [], budgets=Budgets(agent_month_usd=usd("0.1"))) as agent:
+            with pytest.raises(BudgetExceeded) as raised:
+                await agent.execute({"input": "Weather?"})
+            assert raised.value.code == "agent_month_usd"
+            assert await agent.store.usage_rows(UsageFilter()) == []
+
+    asyncio.run(main())
+
+
+def test_a_model_without_a_price_has_no_budget_unless_that_is_allowed(tmp_path: Path) -> None:
+    async def main() -> None:
+        budgets = Budgets(session_usd=usd("1"))
+        with pytest.raises(UnknownPrice):
+            await agent_of(tmp_path, ["hi"], budgets=budgets, prices=()).start()
+        async with agent_of(
+            tmp_path, ["hi"], budgets=budgets, prices=(), unpriced="allow", store=f"sqlite:///{tmp_path / 'b.db'}"
+        ) as agent:
+            assert (await agent.process_message("hi")).status == "done"
+
+    asyncio.run(main())
+
+
+def test_no_total_is_read_without_a_budget(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with agent_of(tmp_path, tenth, limits=Limits(usd=usd("1"))) as agent:
+            store: Any = agent.store
+
+            def never(*_: object, **__: object) -> None:
+                raise AssertionError("nobody asked")
+
+            store.usage_totals = never
+            assert (await agent.process_message("hi")).status == "done"
+            del store.usage_totals
+
+    asyncio.run(main())
+
+
+def test_an_agent_file_has_budgets(tmp_path: Path) -> None:
+    file = tmp_path / "agent.yaml"
+    text = "agent:\n  name: a\n  llm: {model: offline}\n  budgets:\n    session_usd: 0.5\n"
+    file.write_text(text)
+    assert Agent.from_file(file).name == "a"
+    file.write_text(text.replace("0.5", "-1"))
+    with pytest.raises(InvalidConfig, match="session_usd"):
+        Agent.from_file(file)

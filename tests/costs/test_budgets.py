@@ -1,0 +1,250 @@
+"""Budgets: periods, what is left, and that turns which run at once do not spend it twice."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emonk.costs.budgets import EVER, Account, Budgets, Key, day_of, month_of
+from emonk.costs.spending import LONG_TURN, READ_AGAIN, Reserved, Spending, TurnBudget
+from emonk.errors import BudgetExceeded, InvalidConfig
+from emonk.records import UsageRow
+from emonk.store.protocol import Store
+from emonk.testing.clock import ManualClock
+from emonk.testing.memory_store import MemoryDatabase
+
+MICROSECONDS = 1_000_000
+
+
+def instant(text: str) -> float:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+
+
+@pytest.mark.parametrize("value", [Decimal(0), Decimal(-1), Decimal("NaN"), 0, -0.5, float("inf"), "1", True])
+def test_a_budget_is_a_number_above_zero(value: Any) -> None:
+    with pytest.raises(InvalidConfig, match=r"budgets\.session_usd"):
+        Budgets(session_usd=value)
+
+
+def test_a_number_is_taken_as_it_was_written() -> None:
+    given: Any = 0.1
+    assert Budgets(user_day_usd=given).user_day_usd == Decimal("0.1")
+    assert not Budgets()
+    assert Budgets(agent_month_usd=Decimal(1))
+
+
+@pytest.mark.parametrize(
+    ("at", "day", "month"),
+    [
+        ("2026-11-26 00:00:00", ("2026-11-26", "2026-11-27"), ("2026-11-01", "2026-12-01")),
+        ("2026-11-26 23:59:59.999999", ("2026-11-26", "2026-11-27"), ("2026-11-01", "2026-12-01")),
+        ("2026-12-31 12:00:00", ("2026-12-31", "2027-01-01"), ("2026-12-01", "2027-01-01")),
+        ("2028-02-29 12:00:00", ("2028-02-29", "2028-03-01"), ("2028-02-01", "2028-03-01")),
+    ],
+)
+def test_days_and_months_are_those_of_utc(at: str, day: tuple[str, str], month: tuple[str, str]) -> None:
+    for period, (since, until) in ((day_of(instant(at)), day), (month_of(instant(at)), month)):
+        assert (period.since, period.until) == (instant(since) * MICROSECONDS, instant(until) * MICROSECONDS)
+
+
+@given(st.floats(0, 4e9))
+def test_every_instant_is_in_its_own_day_and_month(at: float) -> None:
+    for period in (day_of(at), month_of(at)):
+        assert period.until is not None
+        assert period.since <= at * MICROSECONDS < period.until
+
+
+@given(
+    limit=st.decimals("0.01", "10", places=4),
+    calls=st.lists(
+        st.tuples(st.decimals(0, 2, places=4), st.none() | st.decimals(0, 3, places=4), st.booleans()), max_size=40
+    ),
+)
+def test_what_is_spent_is_at_most_the_budget_and_what_estimates_were_too_low(
+    limit: Decimal, calls: Sequence[tuple[Decimal, Decimal | None, bool]]
+) -> None:
+    """Calls leave and end in any order; some end at once, the others when all have left."""
+    account = Account(Key("agent_month_usd", "", EVER), limit)
+    too_low, under_way = Decimal(0), list[tuple[Reserved, Decimal | None]]()
+    for estimate, cost, at_once in calls:
+        used = account.used
+        try:
+            account.check(estimate)
+        except BudgetExceeded:
+            assert used + estimate > limit or used >= limit
+            continue
+        reserved = Reserved([account], estimate)
+        too_low += max(Decimal(0), (estimate if cost is None else cost) - estimate)
+        if at_once:
+            reserved.settle(cost)
+        else:
+            under_way.append((reserved, cost))
+        assert account.used <= limit + too_low
+    for reserved, cost in under_way:
+        reserved.settle(cost)
+    assert account.reserved == 0
+    assert account.spent <= limit + too_low
+
+
+def test_a_refusal_names_the_budget_what_is_spent_and_when_it_begins_anew() -> None:
+    account = Account(Key("user_day_usd", "ann", day_of(instant("2026-11-26"))), Decimal("0.5"))
+    account.spent = Decimal("0.45")
+    with pytest.raises(BudgetExceeded) as raised:
+        account.check(Decimal("0.0621"))
+    assert raised.value.code == "user_day_usd"
+    assert raised.value.message == (
+        "you in a day may cost 0.50 USD (budgets.user_day_usd): 0.45 USD are spent, and the next call may cost"
+        " 0.0621 USD"
+    )
+    assert raised.value.hint == "it begins anew at 2026-11-27 00:00 UTC"
+
+
+def row(clock: ManualClock, row_id: str, cost: str | None, **changes: Any) -> UsageRow:
+    given: dict[str, Any] = {"agent": "a", "session_id": "s", "user_id": "ann", "state": "completed"} | changes
+    return UsageRow(
+        row_id=row_id,
+        trace_id="t",
+        purpose="turn",
+        provider="gemini",
+        model="g",
+        started_at=int(clock.time() * MICROSECONDS),
+        cost_usd=None if cost is None else Decimal(cost),
+        **given,
+    )
+
+
+class Scene:
+    """An agent's accounts on a store in memory."""
+
+    def __init__(self, at: str = "2026-11-26 12:00", **budgets: str) -> None:
+        self.clock = ManualClock(epoch=instant(at))
+        self.store: Store = MemoryDatabase(self.clock).open()
+        self.told: list[Account] = []
+        self.spending = Spending("a", Budgets(**{k: Decimal(v) for k, v in budgets.items()}), self.store, self.clock)
+
+    def turn(self, session_id: str = "s", user_id: str = "ann", limit: str | None = None) -> TurnBudget:
+        usd = Decimal(limit) if limit else None
+        return TurnBudget(self.spending, session_id, user_id, limit=usd, spent=Decimal(0), tell=self.told.append)
+
+
+def test_what_is_spent_is_read_from_the_bill_with_what_nobody_knows_as_estimated() -> None:
+    async def main() -> None:
+        scene = Scene(session_usd="1", user_day_usd="1", agent_month_usd="1")
+        clock = scene.clock
+        await scene.store.bill(
+            [
+                row(clock, "1", "0.5"),
+                row(clock, "2", None, state="started", estimate_usd=Decimal("0.25")),
+                row(clock, "3", "0.125", session_id="other"),
+                row(clock, "4", "0.0625", session_id="other", user_id="bob"),
+                row(clock, "5", "7", agent="another"),
+            ]
+        )
+        turn = scene.turn()
+        await turn.prepare()
+        accounts = scene.spending.accounts("s", "ann")
+        assert [account.spent for account in accounts] == [Decimal("0.75"), Decimal("0.875"), Decimal("0.9375")]
+        with pytest.raises(BudgetExceeded) as raised:
+            turn.reserve(Decimal("0.07"))
+        assert raised.value.code == "agent_month_usd"
+        turn.reserve(Decimal("0.06"))
+
+    asyncio.run(main())
+
+
+def test_turns_at_once_do_not_spend_the_same_dollar() -> None:
+    async def main() -> None:
+        scene = Scene(agent_month_usd="1")
+        turns = [scene.turn(f"s{number}") for number in range(10)]
+        await asyncio.gather(*(turn.prepare() for turn in turns))
+        left: list[Reserved] = []
+        for turn in turns:
+            try:
+                left.append(turn.reserve(Decimal("0.3")))
+            except BudgetExceeded:
+                continue
+        assert len(left) == 3
+        left[0].settle(Decimal("0.1"))
+        turns[5].reserve(Decimal("0.3"))
+
+    asyncio.run(main())
+
+
+def test_midnight_and_a_new_month_begin_anew() -> None:
+    async def main() -> None:
+        scene = Scene("2026-11-30 23:59:59", user_day_usd="1", agent_month_usd="2")
+        await scene.store.bill([row(scene.clock, "1", "0.95")])
+        turn = scene.turn()
+        await turn.prepare()
+        with pytest.raises(BudgetExceeded, match="user_day_usd"):
+            turn.reserve(Decimal("0.1"))
+        await scene.clock.advance(1)
+        turn.reserve(Decimal("0.1")).settle(Decimal("0.1"))
+        assert [account.spent for account in scene.spending.accounts("s", "ann")] == [Decimal("0.1")] * 2
+
+    asyncio.run(main())
+
+
+def test_a_budget_is_told_of_once_in_its_period() -> None:
+    async def main() -> None:
+        scene = Scene(user_day_usd="1")
+        turn = scene.turn()
+        for other in (scene.turn("s1"), scene.turn("s2"), turn):
+            await turn.prepare()
+            await other.prepare()
+            other.reserve(Decimal("0.3")).settle(Decimal("0.28"))
+            other.warn()
+        text = "0.84 of the 1.00 USD are used that you in a day may cost (budgets.user_day_usd)"
+        assert [account.told() for account in scene.told] == [f"{text}, until 2026-11-27 00:00 UTC"]
+        with pytest.raises(BudgetExceeded):
+            turn.reserve(Decimal("0.3"))
+        await scene.clock.advance(86_400)
+        await turn.prepare()
+        with pytest.raises(BudgetExceeded):
+            turn.reserve(Decimal("1.5"))
+        assert len(scene.told) == 2
+
+    asyncio.run(main())
+
+
+def test_what_others_spend_is_seen_by_the_next_turn_and_by_a_long_one() -> None:
+    async def main() -> None:
+        scene = Scene(agent_month_usd="10")
+        first = scene.turn()
+        await first.prepare()
+        reserved = first.reserve(Decimal("0.5"))
+        await scene.store.bill(
+            [
+                row(scene.clock, "own", None, state="started", estimate_usd=Decimal("0.5")),
+                row(scene.clock, "theirs", "2"),
+            ]
+        )
+        (account,) = scene.spending.accounts("s", "ann")
+        await scene.clock.advance(READ_AGAIN)
+        await first.prepare()
+        assert account.used == Decimal("0.5")
+        await scene.turn("s2").prepare()
+        assert account.used == Decimal("2.5")
+        reserved.settle(Decimal("0.25"))
+        assert account.used == Decimal("2.25")
+        await scene.store.bill([row(scene.clock, "more", "3")])
+        await scene.clock.advance(LONG_TURN)
+        await first.prepare()
+        assert account.spent >= Decimal("5.25")
+
+    asyncio.run(main())
+
+
+def test_an_answer_longer_than_those_before_counts_at_once() -> None:
+    spending = Scene().spending
+    assert spending.expected_output("gemini:g") == 500
+    spending.learn("gemini:g", 4000)
+    assert spending.expected_output("gemini:g") == 4000
+    for _ in range(100):
+        spending.learn("gemini:g", 100)
+    assert spending.expected_output("gemini:g") == 100
