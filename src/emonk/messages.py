@@ -81,11 +81,13 @@ class AssistantMessage(msgspec.Struct, frozen=True, tag="assistant", tag_field="
     """Said by the model.
 
     `provider` names the wire format that its signatures belong to (`gemini`, `openai`, `anthropic`, ...): no other
-    adapter sends them. Empty where nobody says, as in logs from before there was more than Gemini.
+    adapter sends them. Empty where nobody says, as in logs from before there was more than Gemini. `model` is the name
+    of the model where its provider takes thinking back for that one only.
     """
 
     parts: tuple[AssistantPart, ...]
     provider: str = ""
+    model: str = ""
 
     @property
     def text(self) -> str:

@@ -5,15 +5,14 @@ import difflib
 from emonk.errors import InvalidConfig
 from emonk.models.protocol import Model
 
-PROVIDERS = ("gemini", "openai", "openai-responses", "vertex", "offline")
-LATER = {"anthropic": "the Anthropic API"}
+PROVIDERS = ("gemini", "vertex", "openai", "openai-responses", "anthropic", "offline")
 
 
 def create(spec: str, *, api_key: str | None = None, base_url: str | None = None) -> Model:
     """The model that `spec` names: `PROVIDER:NAME` or `offline`.
 
     Keys and endpoints that are not given come from the environment (`GEMINI_API_KEY`, `EMONK_GEMINI_BASE_URL`;
-    `OPENAI_API_KEY`, `OPENAI_BASE_URL`).
+    `OPENAI_API_KEY`, `OPENAI_BASE_URL`; `ANTHROPIC_API_KEY`, `ANTHROPIC_BASE_URL`).
 
     Raises:
         InvalidConfig: no such provider, or no model name.
@@ -40,10 +39,10 @@ def create(spec: str, *, api_key: str | None = None, base_url: str | None = None
 
             api = "chat" if provider == "openai" else "responses"
             return OpenAIModel.from_environment(name, api_key=api_key, base_url=base_url, api=api)
-        case _ if provider in LATER and name:
-            raise InvalidConfig(
-                f"{spec}: {LATER[provider]} is not available in this version", hint="use gemini:NAME or offline"
-            )
+        case "anthropic" if name:
+            from emonk.models.anthropic.model import AnthropicModel  # noqa: PLC0415 - as above
+
+            return AnthropicModel.from_environment(name, api_key=api_key, base_url=base_url)
         case _:
             near = difflib.get_close_matches(provider, PROVIDERS, 1)
             meant = "offline" if near == ["offline"] else "".join(f"{one}:NAME" for one in near)

@@ -1,1 +1,1 @@
-"""The Anthropic API."""
+"""The Anthropic API, and servers that are compatible with it."""

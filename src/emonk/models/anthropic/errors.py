@@ -15,6 +15,7 @@ from emonk.errors import (
 from emonk.models.error_body import ErrorBody, read_error_body
 from emonk.models.fields import as_object, as_text
 from emonk.models.http import status_failure
+from emonk.models.names import names_hint
 from emonk.models.waits import HOURS, header_wait, now_or, reset_wait, until
 
 LIMITS = tuple(
@@ -76,7 +77,7 @@ def read_failure(
         case 401:
             return MissingCredential(message, hint="check ANTHROPIC_API_KEY")
         case 404:
-            return InvalidConfig(message, hint=f"check that {model!r} is a model that this key may use")
+            return InvalidConfig(message, hint=names_hint("anthropic", model))
         case 429:
             return RateLimited(message, retry_after=wait)
         case _:

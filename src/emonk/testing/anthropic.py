@@ -1,0 +1,78 @@
+"""A local stand-in for the Anthropic API that speaks real HTTP on loopback.
+
+`python -m emonk.testing.anthropic --help` tells how to run one in its own process, to try an outage by hand.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from emonk.models.fields import as_object
+from emonk.testing import anthropic_answers
+from emonk.testing.anthropic_answers import Json, event_bytes, events_of
+from emonk.testing.anthropic_rules import Refused, check
+from emonk.testing.gemini_answers import Raw
+from emonk.testing.stand_in import Answer, SeenRequest, StandIn
+
+
+class AnthropicServer(StandIn):
+    """Answers `/v1/messages` from a script.
+
+    Requests without a key or a version, or against Anthropic's documented rules, get Anthropic's 4xx.
+    """
+
+    def __init__(
+        self,
+        script: Iterable[Answer] | Callable[[SeenRequest], Any],
+        *,
+        api_key: str | None = None,
+        models: Iterable[str] = (),
+        port: int = 0,
+    ) -> None:
+        """Answer from a list, or always by one function of the request.
+
+        Args:
+            script: the answers; when a list is used up, every further request gets a 500 that says so.
+            api_key: the only key that is accepted; any key when None.
+            models: the only names that are known; all names when empty.
+            port: where to listen on 127.0.0.1; 0 takes a free one.
+        """
+        super().__init__(script, port=port)
+        self._api_key = api_key
+        self._models = frozenset(models)
+
+    def fails(self, status: int, message: str) -> Raw:
+        return anthropic_answers.fails(status, message)
+
+    def events_of(self, body: Json) -> Iterable[bytes]:
+        return [event_bytes(event) for event in events_of(body)]
+
+    def refusal(self, request: web.Request, raw: bytes) -> Raw | None:
+        if request.method != "POST" or request.path != "/v1/messages":
+            return self.fails(404, "Not found")
+        if not (key := request.headers.get("x-api-key")) or (self._api_key is not None and key != self._api_key):
+            return self.fails(401, "invalid x-api-key" if key else "x-api-key header is required")
+        if not request.headers.get("anthropic-version"):
+            return self.fails(400, "anthropic-version: header is required")
+        if request.content_type != "application/json":
+            return self.fails(400, "content-type must be application/json")
+        try:
+            body = as_object(msgspec.json.decode(raw))
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return self.fails(400, "The request body is not valid JSON.")
+        betas = frozenset(one.strip() for one in request.headers.get("anthropic-beta", "").split(","))
+        try:
+            check(body, betas=betas)
+        except Refused as refused:
+            return self.fails(400, str(refused))
+        if self._models and body.get("model") not in self._models:
+            return self.fails(404, f"model: {body.get('model')}")
+        return None
+
+
+if __name__ == "__main__":
+    from emonk.testing.anthropic_process import main
+
+    main()
