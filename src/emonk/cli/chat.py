@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emonk.cli.attempt import attempt
+from emonk.cli.cassettes import CassetteOption, RecordOption, insert
 from emonk.cli.tenants import DEFAULT_AGENT, load_agent
 from emonk.cli.terminal import note, say
 from emonk.cli.trouble import FAILED, INTERRUPTED, UsageError, log_to_file, show_alerts
@@ -22,11 +23,14 @@ AGENT_HELP = "jr-engineer, marketing, or the path of an agent.yaml or of its fol
 
 
 def chat(
+    command: typer.Context,
     agent: Annotated[str, typer.Argument(metavar="[AGENT]", help=AGENT_HELP, show_default=True)] = DEFAULT_AGENT,
     message: Annotated[str | None, typer.Option("-m", "--message", help="Ask this one thing and end.")] = None,
     session: Annotated[str | None, typer.Option(help="Go on with this session.")] = None,
     model: Annotated[str | None, typer.Option(help="For example gemini:gemini-2.0-flash, or offline.")] = None,
     *,
+    cassette: CassetteOption = None,
+    record: RecordOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="With -m: print the whole reply as JSON.")] = False,
     later: Annotated[
         bool, typer.Option("--later", help="With -m: do not wait, keep it for when a language model can be reached.")
@@ -39,6 +43,7 @@ def chat(
     """
     log_to_file()
     show_alerts()
+    insert(command, cassette, record=record)
     chosen = load_agent(agent, model=model)
     if message is None and not sys.stdin.isatty():
         message = _piped()

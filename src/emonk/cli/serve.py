@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from emonk.cli.cassettes import CassetteOption, RecordOption, insert
 from emonk.cli.tenants import load_agents, pages
 from emonk.cli.trouble import UsageError, log_to_file, show_alerts
 
@@ -16,6 +17,7 @@ ALL_INTERFACES = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  recognised here
 
 
 def serve(
+    command: typer.Context,
     agent: Annotated[
         list[str] | None,
         typer.Argument(metavar="[AGENT]...", help="Which agents; all that emonk ships if none is named."),
@@ -23,6 +25,9 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8080,
     model: Annotated[str | None, typer.Option(help="For example gemini:gemini-2.0-flash, or offline.")] = None,
+    *,
+    cassette: CassetteOption = None,
+    record: RecordOption = False,
 ) -> None:
     """Serve agents: a chat page at / and the API under /api, behind a token.
 
@@ -31,6 +36,7 @@ def serve(
     """
     log_to_file()
     show_alerts()
+    insert(command, cassette, record=record)
     given = _given_token(host)
     token = given or secrets.token_urlsafe(24)
     agents = load_agents(agent or (), model=model)

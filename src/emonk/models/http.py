@@ -4,7 +4,6 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from emonk.errors import (
@@ -19,9 +18,7 @@ from emonk.errors import (
 )
 from emonk.models.answers import ANSWER_LIMIT, Answering, Connecting, page_hint, read_whole, too_large
 from emonk.models.bearer import Bearer
-
-if TYPE_CHECKING:
-    from emonk.models.exchange import Lines
+from emonk.models.cassette.current import NO_KEY, current, replaying
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -49,6 +46,7 @@ class HttpClient:
         silence: float,
         read_error: ErrorReader,
         bearer: Bearer | None = None,
+        provider: str = "",
     ) -> None:
         """Talk to `base_url`.
 
@@ -59,6 +57,7 @@ class HttpClient:
             silence: seconds without a byte after which a call is given up.
             read_error: makes an error of an answer that is none of 2xx.
             bearer: gives the token that each request carries, where that changes with time.
+            provider: whose wire format it is, for a cassette.
 
         Raises:
             InvalidConfig: `base_url` is no HTTP address.
@@ -69,7 +68,9 @@ class HttpClient:
         self._secret = secret
         self._silence = silence
         self._read_error = read_error
-        self._bearer = bearer
+        self._cassette = current()
+        self._provider = provider
+        self._bearer = None if replaying() else bearer
         self._lines: dict[asyncio.AbstractEventLoop, Connecting] = {}
 
     async def post(self, path: str, body: bytes) -> bytes:
@@ -163,13 +164,23 @@ class HttpClient:
             lines = self._lines[loop] = self._open()
         return lines
 
-    def _open(self) -> "Lines":
+    def _open(self) -> Connecting:
         from urllib.request import getproxies  # noqa: PLC0415 - with aiohttp, 0.3 s of CPU for the first call only
 
         from emonk.models.exchange import Lines  # noqa: PLC0415 - as above
 
+        base = urlsplit(self._base_url).path
+        if self._cassette is not None and not self._cassette.records:
+            from emonk.models.cassette.lines import ReplayingLines  # noqa: PLC0415 - few runs have a cassette
+
+            return ReplayingLines(self._cassette, self._provider, base)
         proxies = self._host not in LOOPBACK and bool(getproxies())
-        return Lines(self._base_url, self._headers, silence=self._silence, proxies=proxies)
+        lines = Lines(self._base_url, self._headers, silence=self._silence, proxies=proxies)
+        if self._cassette is None:
+            return lines
+        from emonk.models.cassette.lines import RecordingLines  # noqa: PLC0415 - as above
+
+        return RecordingLines(lines, self._cassette, self._provider, base)
 
 
 def _is_event_stream(headers: Mapping[str, str]) -> bool:
@@ -252,6 +263,8 @@ def check_key(key: str | None, variable: str) -> str:
         MissingCredential: there is none, or it holds what no key holds.
     """
     key = (key or "").strip()
+    if not key and replaying():
+        return NO_KEY
     if not key:
         raise MissingCredential("no API key", hint=f"set {variable}")
     if not (key.isascii() and key.isprintable()) or " " in key:

@@ -13,6 +13,7 @@ from emonk.costs.spending import Reserved, TurnBudget
 from emonk.errors import ConfigError, EmonkError, InfraError, QuotaExhausted, RateLimited, UnknownPrice
 from emonk.events import InboxItem, UserSaid
 from emonk.ids import uuid7
+from emonk.models.cassette.current import replaying
 from emonk.models.protocol import ModelRequest, ModelResponse
 from emonk.models.tokens import family_of, tokens_of_message, tokens_of_request
 from emonk.records import Usage, UsageRow
@@ -26,6 +27,9 @@ CUT_OFF = "cut_off"
 
 OFFLINE = "offline"
 """The model that answers by rules on this machine, which is no call of a provider."""
+
+REPLAY = "replay"
+"""The purpose of a call that a cassette answered: its row has the recorded usage, and costs nothing."""
 
 _NOT_SENT = frozenset({"unreachable", "tls"})
 
@@ -105,12 +109,12 @@ class Ledger:
             session_id=item.session.session_id,
             user_id=item.user_id,
             trace_id=self._trace_id,
-            purpose=self._setup.purpose or purpose or self._purpose,
+            purpose=REPLAY if replaying() else self._setup.purpose or purpose or self._purpose,
             provider=provider,
             model=model,
             state="started",
             started_at=int(clock.time() * MICROSECONDS),
-            cost_usd=None,
+            cost_usd=Decimal(0) if replaying() else None,
             message_id=item.message_id,
             role=candidate.role,
             lead=self._lead,
@@ -161,6 +165,8 @@ class _Called:
         self._began = clock.monotonic()
 
     def answered(self, response: ModelResponse) -> Decimal | None:
+        if self._row.purpose == REPLAY:
+            return self._replayed(response)
         cost = self._ledger.cost(self._spec, response, self._row.started_at)
         self._ledger.end(
             msgspec.structs.replace(
@@ -176,13 +182,21 @@ class _Called:
         return cost.total_usd if cost else None
 
     def failed(self, error: BaseException, code: str = "") -> None:
-        cost = None if may_be_billed(error) else Decimal(0)
+        cost = None if may_be_billed(error) and self._row.purpose != REPLAY else Decimal(0)
         self._ledger.end(
             msgspec.structs.replace(
                 self._row, state="failed", seconds=self._seconds(), cost_usd=cost, error=code or _code(error)
             ),
             self._reserved,
         )
+
+    def _replayed(self, response: ModelResponse) -> Decimal:
+        free = Decimal(0)
+        row = msgspec.structs.replace(
+            self._row, state="completed", seconds=self._seconds(), usage=response.usage, cost_usd=free
+        )
+        self._ledger.end(row, self._reserved)
+        return free
 
     def _seconds(self) -> float:
         return round(self._clock.monotonic() - self._began, 6)

@@ -446,8 +446,8 @@ def test_google_s_own_client_takes_the_stand_in_for_vertex(tmp_path: Path) -> No
 
     def ask(url: str, key: Path) -> tuple[str | None, str]:
         options = types.HttpOptions(base_url=url, api_version="v1", timeout=10_000)
-        load: Any = service_account.Credentials.from_service_account_file  # pyright: ignore[reportUnknownMemberType]
-        credentials = load(str(key), scopes=[SCOPE])
+        kind: Any = service_account.Credentials
+        credentials = kind.from_service_account_file(str(key), scopes=[SCOPE])
         client: Any = genai.Client(
             vertexai=True, project="p", location="europe-west4", credentials=credentials, http_options=options
         )

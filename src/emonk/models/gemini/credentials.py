@@ -89,6 +89,20 @@ class DefaultCredentials:
         return token, None if expiry is None else expiry.replace(tzinfo=UTC).timestamp()
 
 
+class NoCredentials:
+    """What stands in for credentials while answers come from a cassette."""
+
+    project = "recorded"
+
+    def refresh(self) -> tuple[str, float | None]:
+        """There is none.
+
+        Raises:
+            MissingCredential: always.
+        """
+        raise MissingCredential("no credentials are used with a cassette")
+
+
 class _Once:
     """A request of google-auth that has an end and is not made again: the guard of the call is what retries."""
 

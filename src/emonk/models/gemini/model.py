@@ -37,6 +37,7 @@ class GeminiModel:
             secret=api_key,
             silence=timeout,
             read_error=partial(read_failure, model=name),
+            provider="gemini",
         )
         version = "" if base_url.rstrip("/").rpartition("/")[2] in {"v1", "v1beta", "v1alpha"} else "/v1beta"
         self._calls = GenerateContent(name, http, f"{version}/{quote(name if '/' in name else f'models/{name}')}")

@@ -10,8 +10,9 @@ import msgspec
 
 from emonk.clock import SYSTEM_CLOCK, Clock
 from emonk.errors import ConfigError, InfraError, InvalidConfig, MissingCredential
+from emonk.models.cassette.current import replaying
 from emonk.models.gemini.calls import GenerateContent
-from emonk.models.gemini.credentials import DefaultCredentials, Found
+from emonk.models.gemini.credentials import DefaultCredentials, Found, NoCredentials
 from emonk.models.gemini.errors import read_failure
 from emonk.models.gemini.token import TokenSource
 from emonk.models.http import HttpClient
@@ -89,6 +90,7 @@ class VertexModel:
             silence=timeout,
             read_error=partial(_read_failure, model=name, project=project, location=location),
             bearer=TokenSource(credentials, clock=clock),
+            provider="vertex",
         )
         version = "" if base_url.rstrip("/").rpartition("/")[2] in {"v1", "v1beta1"} else "/v1"
         path = f"{version}/projects/{quote(project)}/locations/{location}/publishers/google/models/{quote(name)}"
@@ -107,7 +109,7 @@ class VertexModel:
             InvalidConfig: google-auth is not installed, there is no project, or something is not what it should be.
         """
         place = read_place(name)
-        credentials = DefaultCredentials.find()
+        credentials = NoCredentials() if replaying() else DefaultCredentials.find()
         return cls(
             place.name,
             project=place.project or os.environ.get("GOOGLE_CLOUD_PROJECT") or credentials.project,

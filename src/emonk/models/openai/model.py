@@ -49,6 +49,7 @@ class OpenAIModel:
             secret=api_key,
             silence=timeout,
             read_error=partial(read_failure, model=name),
+            provider="openai",
         )
         chat = self._endpoint.api == "chat"
         self._writer = ChatWriter(name, self._endpoint) if chat else ResponsesWriter(name, self._endpoint)
