@@ -117,7 +117,7 @@ class Ledger:
             cost_usd=Decimal(0) if replaying() else None,
             message_id=item.message_id,
             role=candidate.role,
-            lead=self._lead,
+            lead="" if replaying() else self._lead,  # a replay saves nothing
             estimate_usd=estimate,
         )
         self._bill(row)
