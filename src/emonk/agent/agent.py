@@ -49,7 +49,7 @@ class Agent:
 
     Args:
         name: letters, digits, `-`, `_` and `.`; sessions belong to it.
-        model: a model string such as `gemini:gemini-2.0-flash` or `offline`, an object that satisfies
+        model: a model string such as `gemini:gemini-3.5-flash` or `offline`, an object that satisfies
             `emonk.models.Model`, or a mapping of these: `lead`, and if you like `worker`, which does the work until it
             fails twice in a turn, and `fallback`, which answers when the lead cannot.
         instructions: the system prompt.

@@ -4,10 +4,13 @@ import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 
+from emonk.clock import Clock
 from emonk.costs.book import PriceBook
 from emonk.errors import ConfigError, UnknownPrice
 from emonk.models import Model, create
+from emonk.models.retired import notice
 from emonk.models.specs import dependency_of
 from emonk.models.windows import window_of
 from emonk.resilience.guards import Guards
@@ -34,7 +37,14 @@ class ModelOpener:
     """
 
     def __init__(
-        self, opened: AsyncExitStack, guards: Guards, prices: PriceBook, *, needs_price: bool, tells_price: bool
+        self,
+        opened: AsyncExitStack,
+        guards: Guards,
+        prices: PriceBook,
+        clock: Clock,
+        *,
+        needs_price: bool,
+        tells_price: bool,
     ) -> None:
         """Open models that are closed with `opened`.
 
@@ -42,12 +52,14 @@ class ModelOpener:
             opened: the life of the agent.
             guards: for their calls.
             prices: of the agent.
+            clock: tells whether a model is retired by now.
             needs_price: a model without a known price is refused.
             tells_price: else it is a notice.
         """
         self._opened = opened
         self._guards = guards
         self._prices = prices
+        self._clock = clock
         self._needs_price = needs_price
         self._tells_price = tells_price
         self.notices: list[str] = []
@@ -70,11 +82,16 @@ class ModelOpener:
             if model is not one:
                 self._opened.push_async_callback(model.aclose)
             await self._check_price(model, told=isinstance(one, str))
+            self._check_name(model.spec)
             same = any(member.model.spec == model.spec for member in members)
             name = dependency_of(model.spec, getattr(model, "location", ""))
             guard = self._guards.of("models", f"{name} ({role})" if same else name)
             members.append(Candidate(role, model, guard))
         return Candidates(members)
+
+    def _check_name(self, spec: str) -> None:
+        if line := notice(spec, datetime.fromtimestamp(self._clock.time(), UTC).date()):
+            self.notices.append(line)
 
     async def _check_price(self, model: Model, *, told: bool) -> None:
         try:

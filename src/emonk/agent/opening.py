@@ -93,7 +93,7 @@ async def start(made: Definition, guards: Guards, opened: AsyncExitStack) -> Sta
     limited = made.limits.usd is not None or bool(made.budgets)
     needs = made.limits.usd is not None or (limited and not allowed)
     tells = limited or not allowed
-    opener = ModelOpener(opened, guards, made.prices, needs_price=needs, tells_price=tells)
+    opener = ModelOpener(opened, guards, made.prices, made.clock, needs_price=needs, tells_price=tells)
     candidates = await opener.open(made.models)
     store = await made.connect(opened)
     files, memory_notices = await open_memory(made.memory, made.name, store, opened)

@@ -27,7 +27,7 @@ def chat(
     agent: Annotated[str, typer.Argument(metavar="[AGENT]", help=AGENT_HELP, show_default=True)] = DEFAULT_AGENT,
     message: Annotated[str | None, typer.Option("-m", "--message", help="Ask this one thing and end.")] = None,
     session: Annotated[str | None, typer.Option(help="Go on with this session.")] = None,
-    model: Annotated[str | None, typer.Option(help="For example gemini:gemini-2.0-flash, or offline.")] = None,
+    model: Annotated[str | None, typer.Option(help="For example gemini:gemini-3.5-flash, or offline.")] = None,
     *,
     cassette: CassetteOption = None,
     record: RecordOption = False,

@@ -36,7 +36,9 @@ class _Wish(NamedTuple):
 def rerun(
     session_id: SessionArgument,
     *,
-    model: Annotated[str | None, typer.Option("--model", help="For example gemini:gemini-2.5-pro, or offline.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="For example gemini:gemini-3.5-flash, or offline.")
+    ] = None,
     first: Annotated[
         int,
         typer.Option("--from", metavar="REVISION", help="Turns from here on; what was before is their context.", min=1),

@@ -24,7 +24,7 @@ def serve(
     ] = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8080,
-    model: Annotated[str | None, typer.Option(help="For example gemini:gemini-2.0-flash, or offline.")] = None,
+    model: Annotated[str | None, typer.Option(help="For example gemini:gemini-3.5-flash, or offline.")] = None,
     *,
     cassette: CassetteOption = None,
     record: RecordOption = False,

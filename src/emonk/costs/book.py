@@ -57,7 +57,7 @@ class PriceBook:
         """What a call of the model named by `spec` costs.
 
         Args:
-            spec: the model string, for example `gemini:gemini-2.0-flash`.
+            spec: the model string, for example `gemini:gemini-3.5-flash`.
             usage: the call's tokens.
             model: the name that the provider answered with, tried first: it may say the version.
             at: when the call was: a day (UTC) means its noon, None now.

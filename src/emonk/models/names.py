@@ -2,6 +2,7 @@
 
 import difflib
 
+from emonk.models.retired import retirement
 from emonk.models.specs import PRICED_AS
 
 _FAMILIES = {"google": ("gemini-", "gemma-")}  # what else Google sells is not reached by its own wire format
@@ -29,5 +30,7 @@ def names_near(provider: str, name: str, count: int = 3) -> list[str]:
 def names_hint(provider: str, name: str) -> str:
     """What to say of a name that the provider does not have."""
     check = f"check that {name!r} is a model that this key may use"
+    if (found := retirement(f"{provider}:{name}")) is not None:
+        check += f"; its provider ends it on {found.day}, its successor is {found.successor}"
     near = [one for one in names_near(provider, name, 4) if one != name][:3]
     return f"{check}; known names near it: {', '.join(near)}" if near else check

@@ -134,7 +134,7 @@ class Model(Protocol):
 
     @property
     def spec(self) -> str:
-        """How a configuration names it, for example `gemini:gemini-2.0-flash`."""
+        """How a configuration names it, for example `gemini:gemini-3.5-flash`."""
         ...
 
     async def generate(self, request: ModelRequest) -> ModelResponse:

@@ -93,7 +93,7 @@ _BY_PROVIDER = {"gemini": "gemini", "vertex": "gemini", "openai": "openai", "ant
 
 
 def family_of(spec: str) -> Family:
-    """The family of the model that `spec` names, such as `gemini:gemini-2.0-flash`."""
+    """The family of the model that `spec` names, such as `gemini:gemini-3.5-flash`."""
     name = _BY_PROVIDER.get(spec.partition(":")[0], "")
     if name == "gemini" and _gemini_version(spec) >= THINKING_KEPT:
         name = "vertex-3" if spec.startswith("vertex") else "gemini-3"

@@ -62,7 +62,7 @@ class MultiModelRouter:
 
     Args:
         models: by role, `lead`, `worker` and `fallback`; or the lead alone.
-        lead: a model string such as `gemini:gemini-2.5-pro`, or an object that satisfies `emonk.models.Model`.
+        lead: a model string such as `gemini:gemini-3.5-flash`, or an object that satisfies `emonk.models.Model`.
         worker: likewise; without one the lead works.
         fallback: likewise.
         classifier: a trained one, or the path of its file.
