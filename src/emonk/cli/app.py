@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 import emonk
-from emonk.cli import chat, costs, effects, rerun, serve, sessions, sim
+from emonk.cli import chat, costs, effects, rerun, router, serve, sessions, sim
 from emonk.cli.streams import discard_output, open_streams, output_failure
 from emonk.cli.tenants import commands
 from emonk.cli.trouble import FAILED, INTERRUPTED, UNREAD, complain, report
@@ -27,6 +27,7 @@ def build() -> typer.Typer:
     app.command("sim")(sim.sim)
     app.command("rerun")(rerun.rerun)
     app.add_typer(effects.app, name="effects")
+    app.add_typer(router.app, name="router")
     app.add_typer(sessions.app, name="sessions")
     return app
 

@@ -1,7 +1,7 @@
 """The learned classifier: how much a prompt needs the lead, from prompts whose outcome is known."""
 
-from collections.abc import Iterable, Sequence
-from math import log1p, sqrt
+from collections.abc import Callable, Iterable, Sequence
+from math import exp, log1p, prod, sqrt
 from os import PathLike
 from typing import Self, cast
 
@@ -20,12 +20,18 @@ LEAD_SHARE = 0.7
 PENALTY = 3.0
 PIECES = 0.5
 SHAPE = trees.Shape()
-LENGTH = 0.1
+LENGTH = 0.06
 """What is thought of long prompts before any is seen: each deviation of log length adds this many of the target."""
-LENGTH_ALONE, LENGTH_ROWS = 0.2, 300
+LENGTH_ALONE, LENGTH_ROWS = 0.25, 300
 """And how much more of few rows: this, fading with the number of rows."""
+FURTHEST = 3.0
+"""Deviations that count: a prompt shorter or longer than all that were seen is as they are."""
 LEAST_SPREAD = 0.1
 """Log lengths that differ less than this on average are as good as equal."""
+
+
+Told = Callable[[float], object]
+"""Hears the part that is done."""
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -62,31 +68,30 @@ class Classifier:
         return self._parameters.rows
 
     @classmethod
-    def train(cls, pairs: Iterable[tuple[str, bool]], *, lead_share: float = LEAD_SHARE) -> Self:
+    def train(
+        cls, pairs: Iterable[tuple[str, bool]], *, lead_share: float = LEAD_SHARE, told: Told | None = None
+    ) -> Self:
         """Learn from prompts, each with whether it needs the lead; the order of the pairs does not matter.
 
         Args:
             pairs: such as `("Prove that ...", True)`.
             lead_share: the part of such prompts that shall lie above the threshold.
+            told: is called now and then with the part that is done.
 
         Raises:
-            InvalidConfig: no pairs, all of one label, an empty prompt, or a label that is no bool.
+            InvalidConfig: no pairs, all of one label, an empty prompt, a label that is no bool, or such a share.
         """
         known = sorted(_read(pairs))
         labels = {label for _, label in known}
         if len(labels) < 2:
             raise InvalidConfig(_one_sided(labels), hint="it takes prompts that need the lead and prompts that do not")
-        return cls.fit([prompt for prompt, _ in known], [float(label) for _, label in known], lead_share=lead_share)
-
-    @classmethod
-    def fit(cls, prompts: Sequence[str], target: Sequence[float], *, lead_share: float = LEAD_SHARE) -> Self:
-        """Learn a number for each prompt, such as the lead's outcome less the worker's.
-
-        Raises:
-            InvalidConfig: `lead_share` is not between 0 and 1.
-        """
         if not 0 <= lead_share <= 1:
             raise InvalidConfig(f"lead_share is {lead_share:.6g}, not from 0 to 1")
+        prompts, target = [prompt for prompt, _ in known], [float(label) for _, label in known]
+        return cls._fit(prompts, target, lead_share, told or (lambda _: None))
+
+    @classmethod
+    def _fit(cls, prompts: Sequence[str], target: Sequence[float], lead_share: float, told: Told) -> Self:
         questions = [question_of(prompt) for prompt in prompts]
         tokens = [tokens_of(question) for question in questions]
         features = [surface(question, words) for question, words in zip(questions, tokens, strict=True)]
@@ -98,10 +103,11 @@ class Classifier:
         parameters = Parameters(
             rows=len(prompts),
             mean=mean,
-            length=_slope(len(prompts)) * _deviation(target) / spread,
+            length=_slope(len(prompts)) * _deviation(target),
             usual_length=middle,
-            wording=train_wording(tokens, rest, penalty=PENALTY, pieces=PIECES),
-            trees=trees.grow(features, rest, SHAPE),
+            spread_of_length=spread,
+            wording=train_wording(tokens, rest, penalty=PENALTY, pieces=PIECES, told=lambda part: told(part * 0.8)),
+            trees=trees.grow(features, rest, SHAPE, told=lambda part: told(0.8 + part * 0.2)),
         )
         made = cls(parameters)
         scores = [made._scored(words, seen) for words, seen in zip(tokens, features, strict=True)]
@@ -127,6 +133,21 @@ class Classifier:
         found.sort(key=lambda part: -abs(part.value))
         return [*found, Part("every prompt", self.score(text) - sum(part.value for part in found))]
 
+    def top(self, count: int = 10) -> tuple[list[Part], list[Part]]:
+        """What speaks most for the lead and what most against it, of words alone; and the features that are asked most.
+
+        Words that say much and occur often come first. The value of one is its weight, that of a feature how much it
+        changes scores.
+        """
+        own = self._parameters
+        rows = own.rows + 1
+        often = {term: rows / exp(idf - 1) - 1 for term, (idf, _) in own.wording.terms.items()}
+        ordered = sorted(own.wording.terms.items(), key=lambda one: (-prod(one[1]) * sqrt(often[one[0]]), one[0]))
+        words = [Part(f'"{term}"', idf * weight) for term, (idf, weight) in ordered]
+        asked = trees.importance(own.trees)
+        seen = [Part(NAMES[place], value) for place, value in asked.items()]
+        return [*words[:count], *words[-count:]], sorted(seen, key=lambda part: -part.value)[:count]
+
     def save(self, path: str | PathLike[str]) -> None:
         """Write it to a file, whole or not at all.
 
@@ -151,7 +172,8 @@ class Classifier:
 
     def _length(self, tokens: Sequence[str]) -> float:
         own = self._parameters
-        return own.length * (log1p(len(tokens)) - own.usual_length)
+        deviations = (log1p(len(tokens)) - own.usual_length) / own.spread_of_length
+        return own.length * min(max(deviations, -FURTHEST), FURTHEST)
 
 
 def bound_for(scores: Sequence[float], share: float) -> float:

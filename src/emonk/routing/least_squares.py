@@ -54,6 +54,7 @@ def solve_ridge(
     *,
     steps: int = 40,
     close: float = 3e-3,
+    told: Callable[[float], object] = bool,
 ) -> list[Vector]:
     """The weights of each block that minimise the squared error plus `penalty` times their squares.
 
@@ -63,12 +64,14 @@ def solve_ridge(
         penalty: above 0.
         steps: at most this many.
         close: ends when the gradient is this share of what it was.
+        told: hears the part that is done, at most.
     """
     weights = [[0.0] * width for _, width in blocks]
     gradient = [matrix.transposed_times(target) for matrix, _ in blocks]
     direction = gradient
     size = first = _square(gradient)
-    for _ in range(steps):
+    for number in range(steps):
+        told(number / steps)
         if size <= close * close * first:
             break
         seen = _summed([matrix.times(part) for (matrix, _), part in zip(blocks, direction, strict=True)])

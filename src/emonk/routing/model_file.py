@@ -33,8 +33,9 @@ class Parameters(msgspec.Struct, frozen=True):
     Attributes:
         rows: prompts it was trained on.
         mean: of the target.
-        length: what each unit of log length adds.
-        usual_length: the mean of it.
+        length: what each deviation of log length adds.
+        usual_length: the mean of log length.
+        spread_of_length: its deviation, above 0.
         threshold: the score from which on a prompt goes to the lead.
     """
 
@@ -42,6 +43,7 @@ class Parameters(msgspec.Struct, frozen=True):
     mean: float
     length: float
     usual_length: float
+    spread_of_length: float
     wording: Wording
     trees: list[Tree]
     threshold: float = 0.0
@@ -59,6 +61,7 @@ class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mean: float
     length: float
     usual_length: float
+    spread_of_length: float
     threshold: float
     terms: _Columns
     words: _Columns
@@ -112,6 +115,7 @@ def encode_model(parameters: Parameters) -> bytes:
         mean=parameters.mean,
         length=parameters.length,
         usual_length=parameters.usual_length,
+        spread_of_length=parameters.spread_of_length,
         threshold=parameters.threshold,
         terms=_columns(wording.terms),
         words=_columns(wording.words),
@@ -146,7 +150,8 @@ def decode_model(data: bytes, name: str) -> Parameters:
 def _parameters(body: _Body) -> Parameters:
     if tuple(body.features) != NAMES:
         raise ValueError("it was made of other features")
-    if not all(map(isfinite, (body.mean, body.length, body.usual_length, body.threshold))):
+    numbers = (body.mean, body.length, body.usual_length, body.spread_of_length, body.threshold)
+    if not all(map(isfinite, numbers)) or body.spread_of_length <= 0:
         raise ValueError("a number of it is not finite")
     for tree in body.trees:
         _check(tree)
@@ -155,6 +160,7 @@ def _parameters(body: _Body) -> Parameters:
         mean=body.mean,
         length=body.length,
         usual_length=body.usual_length,
+        spread_of_length=body.spread_of_length,
         wording=Wording(terms=_table(body.terms), words=_table(body.words), pieces=_table(body.pieces)),
         trees=body.trees,
         threshold=body.threshold,

@@ -5,7 +5,7 @@ al., 2017); trees grow best split first, each on a part of the rows and features
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 
 import msgspec
@@ -16,9 +16,9 @@ BINS = 32
 class Shape(msgspec.Struct, frozen=True):
     """How trees are grown."""
 
-    trees: int = 200
+    trees: int = 150
     leaves: int = 8
-    rate: float = 0.03
+    rate: float = 0.06
     least: int = 30
     shrink: float = 20.0
     rows: float = 0.5
@@ -64,12 +64,31 @@ def parts(trees: Sequence[Tree], features: Sequence[float]) -> dict[int, float]:
     return found
 
 
-def grow(rows: Sequence[Sequence[float]], target: Sequence[float], shape: Shape, seed: int = 0) -> list[Tree]:
-    """Trees whose sum approaches the target."""
+def importance(trees: Sequence[Tree]) -> dict[int, float]:
+    """How much scores change by each feature: the sum over its splits of how far apart both sides are."""
+    found: dict[int, float] = {}
+    for tree in trees:
+        for node in tree:
+            if node.feature >= 0:
+                apart = abs(tree[node.low].value - tree[node.high].value)
+                found[node.feature] = found.get(node.feature, 0.0) + apart
+    return found
+
+
+def grow(
+    rows: Sequence[Sequence[float]],
+    target: Sequence[float],
+    shape: Shape,
+    *,
+    seed: int = 0,
+    told: Callable[[float], object] = bool,
+) -> list[Tree]:
+    """Trees whose sum approaches the target; `told` hears the part that is done."""
     grower = _Grower(rows, shape, Random(seed))  # noqa: S311
     left = list(target)
     trees: list[Tree] = []
-    for _ in range(shape.trees):
+    for number in range(shape.trees):
+        told(number / shape.trees)
         tree = grower.tree(left)
         if len(tree) > 1:
             trees.append(tree)

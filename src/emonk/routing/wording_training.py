@@ -2,7 +2,7 @@
 
 import struct
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from math import log, sqrt
 
@@ -15,7 +15,14 @@ LEAST_PIECES = 3
 _single = struct.Struct("<f")
 
 
-def train_wording(prompts: Sequence[Sequence[str]], target: list[float], *, penalty: float, pieces: float) -> Wording:
+def train_wording(
+    prompts: Sequence[Sequence[str]],
+    target: list[float],
+    *,
+    penalty: float,
+    pieces: float,
+    told: Callable[[float], object] = bool,
+) -> Wording:
     """Fit the model; the same prompts and target in the same order give the same one.
 
     Args:
@@ -23,6 +30,7 @@ def train_wording(prompts: Sequence[Sequence[str]], target: list[float], *, pena
         target: one number for each, of mean 0.
         penalty: of the ridge.
         pieces: how much pieces count beside words and pairs.
+        told: hears the part that is done.
     """
     documents = [counted(tokens) for tokens in prompts]
     frequencies = _frequencies(documents)
@@ -31,7 +39,7 @@ def train_wording(prompts: Sequence[Sequence[str]], target: list[float], *, pena
     spelling = _Spelling(prompts)
     spelled = Sparse([spelling.row(tokens, pieces) for tokens in prompts], spelling.words)
     blocks = [(terms, len(places)), (Product(spelled, spelling.matrix), len(spelling.frequencies))]
-    weights, learned = solve_ridge(blocks, target, penalty)
+    weights, learned = solve_ridge(blocks, target, penalty, told=told)
     table = _table(spelling.frequencies, [weight * pieces for weight in learned])
     known = {word: spell(word, table) for word in spelling.places}
     return Wording(
