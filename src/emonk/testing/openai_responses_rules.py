@@ -152,7 +152,8 @@ def _check_pairs(items: Sequence[Json]) -> None:
 
 def _check_reasoning(items: Sequence[Json]) -> None:
     """Reasoning is followed by what it led to."""
-    for item, after in zip(items, [*items[1:], Json()], strict=True):
+    for at, item in enumerate(items):
+        after = items[at + 1] if at + 1 < len(items) else Json()
         if item.get("type") != "reasoning":
             continue
         kind = after.get("type", "message" if "role" in after else "")

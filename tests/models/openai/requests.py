@@ -1,6 +1,7 @@
 """Requests as the adapters write them, held to OpenAI's rules and to the types of its own SDK."""
 
 import json
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -12,7 +13,7 @@ from openai.types.responses.response_create_params import (
     ResponseCreateParamsNonStreaming,
     ResponseCreateParamsStreaming,
 )
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import TypeAdapter
 
 from emonk.models.openai.chat_request import ChatWriter
 from emonk.models.openai.endpoint import Endpoint
@@ -31,7 +32,7 @@ PARAMS: dict[tuple[str, bool], Any] = {
 
 @cache
 def adapter(api: str, stream: bool) -> TypeAdapter[Any]:
-    return TypeAdapter(PARAMS[api, stream], config=ConfigDict(extra="forbid"))
+    return TypeAdapter(PARAMS[api, stream])
 
 
 def written(request: ModelRequest, endpoint: Endpoint, *, name: str = "o3", stream: bool = False) -> dict[str, Any]:
@@ -50,5 +51,15 @@ def allowed(request: ModelRequest, endpoint: Endpoint, *, name: str = "o3", stre
 def typed(request: ModelRequest, endpoint: Endpoint, *, name: str = "o3", stream: bool = False) -> dict[str, Any]:
     """A request that keeps those rules and is one of the SDK's types."""
     body = allowed(request, endpoint, name=name, stream=stream)
-    adapter(endpoint.api, stream).validate_python(body, strict=False)
+    _to_the_end(adapter(endpoint.api, stream).validate_python(body))
     return body
+
+
+def _to_the_end(value: Any) -> None:
+    """What the SDK's types call an iterable is only validated as it is gone through."""
+    if isinstance(value, dict):
+        value = value.values()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    elif isinstance(value, str) or not isinstance(value, Iterable):
+        return
+    for each in value:  # pyright: ignore[reportUnknownVariableType]
+        _to_the_end(each)

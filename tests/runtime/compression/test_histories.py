@@ -7,7 +7,6 @@ from hypothesis import HealthCheck, given, settings
 
 from emonk.events import Event, Logged, Summarised, UserSaid
 from emonk.messages import AssistantMessage, Message, ToolMessage, UserMessage
-from emonk.models.gemini.contents import write_contents
 from emonk.models.tokens import UNKNOWN
 from emonk.runtime.compression.cut import cut, latest, units_of
 from emonk.runtime.compression.shortening import SHORTEST
@@ -15,7 +14,7 @@ from emonk.runtime.compression.size import ContextSize
 from emonk.runtime.context import messages_of
 from emonk.store.protocol import Release
 from emonk.testing.clock import ManualClock
-from emonk.testing.gemini_rules import check
+from emonk.testing.every_provider import refusals
 from emonk.testing.memory_store import MemoryDatabase
 from emonk.testing.model import ScriptedModel
 from tests.runtime.compression.histories import Opened, Told, begin, events_of, histories, log_of, opened
@@ -60,8 +59,8 @@ async def _held_to_the_rules(events: Sequence[Event]) -> None:
 
 
 def _check_messages(messages: Sequence[Message]) -> None:
-    """Calls are followed by their results, and Gemini takes it."""
-    check({"contents": write_contents(messages)})
+    """Calls are followed by their results, and every provider takes it."""
+    assert list(refusals(messages)) == []
     for before, message in zip([None, *messages], [*messages, None], strict=True):
         calls = [call.id for call in before.tool_calls] if isinstance(before, AssistantMessage) else []
         results = [one.call_id for one in message.results] if isinstance(message, ToolMessage) else []

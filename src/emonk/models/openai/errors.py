@@ -163,7 +163,7 @@ def _named(refusal: _Refusal) -> Failure | None:
     if refusal.names & _KEYS:
         return MissingCredential(refusal.message, hint="check OPENAI_API_KEY")
     if refusal.names & _MODELS or (refusal.status == 404 and not refusal.body.page):
-        hint = f"{names_hint('openai', refusal.model)}; and the base URL"
+        hint = f"check the base URL; {names_hint('openai', refusal.model)}"
         return InvalidConfig(refusal.message, hint=hint)
     return None
 

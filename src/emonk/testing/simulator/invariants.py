@@ -75,7 +75,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     survival.a_living_holder_keeps_its_lease,
     survival.a_message_is_answered_once,
     requests.requests_are_valid,
-    requests.gemini_takes_every_request,
+    requests.every_provider_takes_every_request,
     survival.no_logged_answer_is_asked_for_again,
     requests.no_retry_before_the_hint,
     requests.no_retry_after_a_final_error,

@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from emonk.messages import AssistantMessage, Message, ToolCall, ToolMessage, UserMessage
-from emonk.models.gemini.contents import write_contents
-from emonk.testing.gemini_rules import Refused, check
+from emonk.testing.every_provider import refusals
 from emonk.testing.simulator.history import Came, Granted, History, Sent, ToolBegan, ToolLeft
 
 Turn = tuple[int, str]
@@ -24,13 +23,11 @@ def requests_are_valid(history: History) -> Iterator[str]:
             return
 
 
-def gemini_takes_every_request(history: History) -> Iterator[str]:
-    """As it would be written for Gemini, a request keeps that provider's rules."""
+def every_provider_takes_every_request(history: History) -> Iterator[str]:
+    """As it would be written for each provider, a request keeps that provider's rules."""
     for sent in history.of(Sent):
-        try:
-            check({"contents": write_contents(sent.messages)})
-        except Refused as refused:
-            yield f"{refused}: {sent.line()}"
+        for refusal in refusals(sent.messages):
+            yield f"{refusal}: {sent.line()}"
             yield from (f"    {message}" for message in sent.messages)
             return
 
