@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from types import TracebackType
-from typing import Literal, Self, get_args
+from typing import Literal, Self, cast, get_args
 
 import msgspec
 
@@ -248,14 +248,19 @@ def _filter(
 
 
 async def _sums(store: Store, wanted: UsageFilter, words: Sequence[str]) -> list[Spent]:
-    groups = [_GROUPS.get(word, (word,)) for word in words]
-    found = await store.usage_totals(wanted, by=[one for group in groups for one in group])  # type: ignore[misc]
-    return [_spent(total, words) for total in found]
+    columns: dict[str, tuple[UsageGroup, ...]] = {
+        word: _GROUPS.get(word) or (cast("UsageGroup", word),) for word in words
+    }
+    asked = tuple(dict.fromkeys(one for group in columns.values() for one in group))
+    spent: list[Spent] = []
+    for total in await store.usage_totals(wanted, by=asked):
+        values = dict(zip(asked, total.group, strict=True))
+        group = tuple(":".join(values[one] for one in columns[word]) for word in words)
+        spent.append(_spent(total, group))
+    return spent
 
 
-def _spent(total: UsageTotal, words: Sequence[str]) -> Spent:
-    values = iter(total.group)
-    group = tuple(f"{next(values)}:{next(values)}" if word == "model" else next(values) for word in words)
+def _spent(total: UsageTotal, group: tuple[str, ...]) -> Spent:
     return Spent(group, total.cost_usd, total.calls, total.failed, total.unfinished, total.unpriced, total.usage)
 
 
