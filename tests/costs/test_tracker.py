@@ -145,12 +145,14 @@ async def test_own_calls_are_logged_and_counted(url: str) -> None:
     async with CostTracker(url) as tracker:
         logged = await tracker.log_usage(WORKER, Usage(1000, 100), user_id="u9", agent="script", lead=LEAD)
         unknown = await tracker.log_usage("openai:llama3", Usage(5, 5), user_id="u9")
+        await tracker.log_usage("offline", Usage(1, 1), user_id="u9")
         costs = await tracker.get_user_costs("u9")
     assert logged.cost_usd == price(WORKER, Usage(1000, 100))
     assert logged.price["input"] == "0.3"
     assert unknown.cost_usd is None
     assert costs.total_usd == logged.cost_usd
     assert costs.total.unpriced == 1
+    assert (costs.by_model["offline"].calls, costs.by_model["offline"].cost_usd) == (1, 0)
     assert costs.savings.saved_usd > 0
 
 

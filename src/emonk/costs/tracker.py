@@ -251,11 +251,13 @@ async def _sums(store: Store, wanted: UsageFilter, words: Sequence[str]) -> list
     columns: dict[str, tuple[UsageGroup, ...]] = {
         word: _GROUPS.get(word) or (cast("UsageGroup", word),) for word in words
     }
-    asked = tuple(dict.fromkeys(one for group in columns.values() for one in group))
+    asked: list[UsageGroup] = []
+    for columns_of_word in columns.values():
+        asked.extend(one for one in columns_of_word if one not in asked)
     spent: list[Spent] = []
     for total in await store.usage_totals(wanted, by=asked):
         values = dict(zip(asked, total.group, strict=True))
-        group = tuple(":".join(values[one] for one in columns[word]) for word in words)
+        group = tuple(":".join(value for one in columns[word] if (value := values[one])) for word in words)
         spent.append(_spent(total, group))
     return spent
 
