@@ -58,6 +58,10 @@ _OVERFLOW = re.compile(
 )
 _ANSWER_TOO_LONG = re.compile(r"(?i)max_\w{0,20}tokens\b.{0,40} too large")  # a setting, and no long conversation
 _TOO_LARGE = re.compile(r"(?i)request too large for ")  # for a whole minute's tokens: waiting will not help
+_SCHEMA = re.compile(
+    r"Invalid schema for (?P<what>(?:function|response_format) '[^']{1,80}')"
+    r"(?:: In context=\((?P<place>[^)]{0,400})\))?"
+)
 _LONG_TERM = re.compile(r"(?i)per[ _-]?(?:day|week|month)|daily|weekly|monthly|\b[RT]PD\b")
 
 
@@ -168,6 +172,16 @@ def _named(refusal: _Refusal) -> Failure | None:
     return None
 
 
+def _schema(refusal: _Refusal) -> Failure | None:
+    """A schema that is not taken: the message names the keyword, the hint the place as a JSON pointer."""
+    if (found := _SCHEMA.search(refusal.said)) is None:
+        return None
+    keys = [key.strip(" '") for key in (found["place"] or "").split(",")]
+    place = "".join(f"/{key}" for key in keys if key)
+    hint = f"change the schema of {found['what']}{f' at {place}' if place else ''}"
+    return InvalidConfig(refusal.message, hint=hint)
+
+
 def _limited(refusal: _Refusal) -> Failure | None:
     if refusal.status != 429:
         return None
@@ -177,11 +191,14 @@ def _limited(refusal: _Refusal) -> Failure | None:
     return RateLimited(refusal.message, retry_after=refusal.wait)
 
 
-_RULES: tuple[Callable[[_Refusal], Failure | None], ...] = (_paid, _overflow, _answered, _named, _limited)
+_RULES: tuple[Callable[[_Refusal], Failure | None], ...] = (_paid, _overflow, _answered, _schema, _named, _limited)
 
 
 def _by_status(refusal: _Refusal) -> Failure:
     failure = status_failure(refusal.status, refusal.message, wait=refusal.wait)
+    param = as_text(refusal.body.error.get("param"))
+    if type(failure) is InvalidConfig and param.isprintable() and param:
+        failure.hint = f"the server names {param[:200]} in the request"
     if refusal.body.page and isinstance(failure, ConfigError):
         failure.hint = "a web page answered instead of the API: check OPENAI_BASE_URL and proxies"
     return failure
