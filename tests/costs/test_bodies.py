@@ -102,6 +102,12 @@ def test_audio_costs_what_audio_costs() -> None:
     assert cost.total_usd == cost.rates.cost(cost.usage) + cost.extra_usd
 
 
+@pytest.mark.parametrize("modality", [1.5, None, True, [{}], {}])
+def test_details_that_make_no_sense_are_left_out(modality: Any) -> None:
+    said = gemini(promptTokenCount=1000, promptTokensDetails=[{"modality": modality, "tokenCount": 1000}])
+    assert cost_of("google", said).total_usd == cost_of("google", gemini(promptTokenCount=1000)).total_usd
+
+
 def test_searches_and_a_cache_of_an_hour_are_billed() -> None:
     body: dict[str, Any] = {
         "model": "claude-sonnet-4-5-20250929",

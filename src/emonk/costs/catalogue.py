@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 SOURCE = "genai-prices"
 
+_NONSENSE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError)
+"""What reading and pricing raise there for bodies whose fields have the wrong types."""
+
 _KINDS = ("input_mtok", "cache_read_mtok", "cache_write_mtok", "output_mtok", "output_reasoning_mtok")
 
 
@@ -63,7 +66,7 @@ class Listing(msgspec.Struct, frozen=True):
 
         try:
             return self.info.get_prices(at).calc_price(Counts(**counts))["total_price"]
-        except ValueError:
+        except _NONSENSE:
             return None
 
 
@@ -104,7 +107,7 @@ def reported(provider: str, flavor: str, body: Mapping[str, object]) -> "Mapping
     seller = _snapshot().find_provider(None, provider, None)
     try:
         _, counts = seller.extract_usage(body, api_flavor=flavor)
-    except ValueError:
+    except _NONSENSE:
         return {}
     return dict(vars(counts))
 
