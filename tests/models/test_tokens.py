@@ -112,6 +112,10 @@ def test_a_model_of_no_known_family_is_estimated_too() -> None:
     assert family_of("offline") is UNKNOWN
     assert family_of("else:where") is UNKNOWN
     assert family_of("gemini:gemini-4-argon") is FAMILIES["gemini-3"]
+    assert family_of("openai-responses:o3") is FAMILIES["openai"]
+    assert family_of("openai:anthropic/claude-sonnet-4.6") is FAMILIES["anthropic"]
+    assert family_of("openai:google/gemini-2.5-flash") is FAMILIES["gemini"]
+    assert family_of("openai:qwen3:8b") is FAMILIES["openai"]
 
 
 def test_the_window_of_a_model_is_known_where_the_prices_know_it() -> None:

@@ -89,12 +89,22 @@ FAMILIES = {
         letter=0.23, message=4.0, call=30.0, result=12.0, tool=30.0, tools=320.0, schema=0.9, image=400.0, page=1600.0
     ),
 }
-_BY_PROVIDER = {"gemini": "gemini", "vertex": "gemini", "openai": "openai", "anthropic": "anthropic"}
+_BY_PROVIDER = {
+    "gemini": "gemini",
+    "vertex": "gemini",
+    "openai": "openai",
+    "openai-responses": "openai",
+    "anthropic": "anthropic",
+}
+_ELSEWHERE = re.compile(r"openai(?:-responses)?:(?:.*/)?(claude|gemini)-")
+"""Models of others behind a server that speaks OpenAI's API, such as OpenRouter's `anthropic/claude-sonnet-4.6`."""
 
 
 def family_of(spec: str) -> Family:
     """The family of the model that `spec` names, such as `gemini:gemini-3.5-flash`."""
     name = _BY_PROVIDER.get(spec.partition(":")[0], "")
+    if name == "openai" and (other := _ELSEWHERE.match(spec)):
+        return FAMILIES["anthropic" if other[1] == "claude" else "gemini"]
     if name == "gemini" and _gemini_version(spec) >= THINKING_KEPT:
         name = "vertex-3" if spec.startswith("vertex") else "gemini-3"
     return FAMILIES.get(name, UNKNOWN)
@@ -108,7 +118,7 @@ def keeps_thoughts(spec: str) -> bool:
     provider, _, name = spec.partition(":")
     if provider == "gemini":
         return _gemini_version(spec) >= THINKING_KEPT
-    return provider == "openai" and re.match(r"(o\d|gpt-([5-9]|\d\d))", name) is not None
+    return provider in {"openai", "openai-responses"} and re.match(r"(o\d|gpt-([5-9]|\d\d))", name) is not None
 
 
 def tokens_of_text(text: str, family: Family) -> float:
