@@ -40,6 +40,7 @@ from emonk.skills.loader import load_skills
 from emonk.skills.protocol import Runnable
 from emonk.skills.skill import Skill
 from emonk.store.protocol import Store
+from emonk.store.usage_protocol import UsageStore
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -169,13 +170,16 @@ class Agent:
         instructions: str | None = None,
         tools: Sequence[Runnable],
         store: str | Store,
+        billed_in: UsageStore | None = None,
+        purpose: str = "",
     ) -> "Agent":
         """Another agent, not started, with these tools and this store, whose alerts only the log gets.
 
-        Its name, limits and resilience are this one's, and so are model and instructions where none are given.
+        Its name, limits and resilience are this one's, and so are model and instructions where none are given. Its
+        calls are billed for `purpose`, and in `billed_in` where that is not the store itself.
         """
         made = self._made
-        return Agent(
+        other = Agent(
             self.name,
             model or {str(role): one for role, one in made.models.items()},
             instructions=instruct(made.instructions if instructions is None else instructions, self.skills),
@@ -189,6 +193,8 @@ class Agent:
             alerts=Alerts(),
             clock=made.clock,
         )
+        other._made = msgspec.structs.replace(other._made, billed_in=billed_in, purpose=purpose)
+        return other
 
     async def prompt(self, other: Store) -> str:
         """The instructions that its turns would have now, started or not; its own store is used, or else `other`."""

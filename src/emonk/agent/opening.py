@@ -20,6 +20,7 @@ from emonk.resilience.guards import Guards
 from emonk.resilience.section import ResilienceSection
 from emonk.routing.decision import Role
 from emonk.routing.roles import Given
+from emonk.runtime.bills import Bills
 from emonk.runtime.compression.reader import result_reader
 from emonk.runtime.compression.section import ContextSection
 from emonk.runtime.limits import Limits
@@ -30,10 +31,17 @@ from emonk.skills.skill import Skill
 from emonk.store.connect import connect, default_url
 from emonk.store.owners import enlist, retire
 from emonk.store.protocol import Store
+from emonk.store.usage_protocol import UsageStore
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True):
-    """What an agent is made of; see `Agent`. `alerts_section` is what its file says where no `alerts` were given."""
+    """What an agent is made of; see `Agent`.
+
+    Attributes:
+        alerts_section: what its file says where no `alerts` were given.
+        billed_in: the store of its usage rows, where that is not the one of its sessions.
+        purpose: what its calls are for, where that is always the same.
+    """
 
     name: str
     models: Mapping[Role, Given]
@@ -50,6 +58,8 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     alerts: Alerts | None
     clock: Clock
     alerts_section: AlertsSection = AlertsSection()
+    billed_in: UsageStore | None = None
+    purpose: str = ""
 
     async def connect(self, opened: AsyncExitStack) -> Store:
         """Its store; one that was given open belongs to who gave it."""
@@ -101,6 +111,8 @@ async def start(made: Definition, guards: Guards, opened: AsyncExitStack) -> Sta
     skilled = instruct(prompt.text, made.skills)
     room = await room_for(candidates, made.context, skilled, made.tools)
     kept = Kept(made.name, store, files)
+    bills = Bills(store if made.billed_in is None else made.billed_in, apart=made.billed_in is not None)
+    opened.callback(bills.flush)
     owner = enlist()
     opened.callback(retire, owner)
     setup = Setup(
@@ -116,6 +128,8 @@ async def start(made: Definition, guards: Guards, opened: AsyncExitStack) -> Sta
         room=room,
         reader=result_reader(store, room.shown),
         prices=made.prices,
+        bills=bills,
+        purpose=made.purpose,
         spending=Spending(made.name, made.budgets, store, made.clock) if limited else None,
     )
     sessions = Sessions(setup, store, owner)

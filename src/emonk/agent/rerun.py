@@ -22,6 +22,7 @@ from emonk.runtime.comparison import TurnComparison, compare
 from emonk.runtime.recorded import recorded_turns
 from emonk.store.connect import connect
 from emonk.store.protocol import Store
+from emonk.store.usage_protocol import UsageStore
 
 NO_TEXT = "[no text]"
 
@@ -35,6 +36,7 @@ async def rerun(
     instructions: str | None = None,
     first: int = 1,
     run_readonly: bool = False,
+    billed_in: UsageStore | None = None,
 ) -> AsyncGenerator[TurnComparison]:
     """Run the turns of a session again, and compare each with what was recorded as soon as it is over.
 
@@ -46,6 +48,7 @@ async def rerun(
         instructions: in place of the agent's.
         first: the revision from which on turns are run again; what was said before is their context, as it was.
         run_readonly: run tools of low risk that are idempotent where the recording has no answer.
+        billed_in: has a row, for the purpose `rerun`, of each call of a provider; else they are gone at the end.
 
     Raises:
         InvalidConfig: there is no message at `first` or after it, or the agent cannot be used.
@@ -62,7 +65,9 @@ async def rerun(
     async with AsyncExitStack() as opened:
         store = await _scratch(opened)
         prompt = await agent.prompt(store) if instructions is None else instructions
-        variant = agent.variant(model=model, instructions=prompt, tools=tools, store=store)
+        variant = agent.variant(
+            model=model, instructions=prompt, tools=tools, store=store, billed_in=billed_in, purpose="rerun"
+        )
         key = SessionKey(variant.name, session.session_id)
         if start:
             await store.restore(_so_far(session, key, events[:start]), events[:start])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from emonk.cli.session_place import AgentOption, JsonOption, SessionArgument, with_session
+from emonk.cli.session_place import AgentOption, JsonOption, Place, SessionArgument, ask, place_of, with_session
 from emonk.cli.tenants import SHIPPED, agent_file, load_agent
 from emonk.cli.terminal import note, one_line, say
 from emonk.cli.trouble import FAILED, INTERRUPTED, UsageError, log_to_file
@@ -25,8 +25,9 @@ WIDEST = 160
 
 
 class _Wish(NamedTuple):
-    """What is to be another than it was, and from where on."""
+    """What is to be another than it was, and from where on; what it costs is billed in `place`."""
 
+    place: Place
     model: str | None
     instructions: str | None
     first: int
@@ -65,7 +66,7 @@ def rerun(
     """Run a recorded session again, and show side by side what differs.
 
     The messages are sent again turn by turn. No tool is run: the recording answers the same calls, and a call that it
-    does not hold gets the error not_recorded. Nothing is written where sessions lie. Who provides the model bills it.
+    does not hold gets the error not_recorded. Where sessions lie nothing is written but what the calls of models cost.
     """
     log_to_file()
 
@@ -73,7 +74,7 @@ def rerun(
         return info, await store.read(info.key)
 
     info, events = with_session(session_id, agent, query)
-    wish = _Wish(model, _read(instructions), first, run_readonly)
+    wish = _Wish(place_of(agent), model, _read(instructions), first, run_readonly)
     turns: list[TurnComparison] = []
 
     def over(turn: "TurnComparison") -> None:
@@ -100,7 +101,6 @@ def _run(
     over: "Callable[[TurnComparison], None]",
 ) -> bool:
     """Whether it was interrupted."""
-    import asyncio  # noqa: PLC0415 - as above
     from contextlib import aclosing  # noqa: PLC0415 - as above
 
     from emonk.agent.rerun import rerun as run_again  # noqa: PLC0415 - as above
@@ -109,7 +109,7 @@ def _run(
     count = sum(isinstance(logged.event, UserSaid) and logged.revision >= wish.first for logged in events)
     progress = _Progress(count)
 
-    async def main() -> None:
+    async def main(store: "Store") -> None:
         turns = run_again(
             agent,
             info,
@@ -118,6 +118,7 @@ def _run(
             instructions=wish.instructions,
             first=wish.first,
             run_readonly=wish.run_readonly,
+            billed_in=store,
         )
         progress.show()
         async with aclosing(turns):
@@ -127,7 +128,7 @@ def _run(
                 progress.show()
 
     try:
-        asyncio.run(main())
+        ask(wish.place, main)
     except KeyboardInterrupt:
         progress.hide()
         note("interrupted")

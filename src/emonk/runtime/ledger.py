@@ -69,7 +69,8 @@ class Ledger:
 
     def __init__(self, setup: Setup, journal: Journal, item: InboxItem, budget: TurnBudget | None = None) -> None:
         self._setup = setup
-        self._bill = setup.bill or journal.bill
+        self._bills = setup.bills
+        self._journal = journal
         self._item = item
         said = item.event if isinstance(item.event, UserSaid) else None
         self._trace_id = said.trace_id if said else ""
@@ -120,12 +121,20 @@ class Ledger:
             lead="" if replaying() else self._lead,  # a replay saves nothing
             estimate_usd=estimate,
         )
-        self._bill(row)
+        if self._bills is None:
+            self._journal.bill(row)
+        else:
+            self._bills.add(row)
         return _Called(self, row, spec, clock, reserved)
 
     def end(self, row: UsageRow, reserved: Reserved | None) -> None:
-        """The row of a call that has ended."""
-        self._bill(row)
+        """The row of a call that has ended; it is written with what the call adds to the log."""
+        if self._bills is not None and self._bills.apart:
+            self._bills.add(row)
+        else:
+            if self._bills is not None:
+                self._bills.take(row.row_id)
+            self._journal.bill(row)
         if reserved is not None and self._budget is not None:
             reserved.settle(row.cost_usd)
             if row.state == "completed":

@@ -1,6 +1,6 @@
 """What all turns of an agent have in common."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
@@ -9,8 +9,8 @@ from emonk.costs.book import DEFAULT, PriceBook
 from emonk.costs.spending import Spending
 from emonk.memory.doors import Kept
 from emonk.observe.alerts import Alert, Alerts, Level, raise_alert
-from emonk.records import UsageRow
 from emonk.resilience.guards import Guards
+from emonk.runtime.bills import Bills
 from emonk.runtime.candidates import Candidates
 from emonk.runtime.compression.room import Room
 from emonk.runtime.compression.shortening import READ_RESULT
@@ -22,7 +22,7 @@ class Setup(msgspec.Struct, frozen=True):
     """An agent, as its turns need it.
 
     Attributes:
-        bill: takes the rows of its calls where they do not go where its sessions lie.
+        bills: takes the rows of its calls before they leave.
         purpose: what all of its calls are for, where it is always the same.
         spending: what it has spent, where it has budgets.
     """
@@ -39,7 +39,7 @@ class Setup(msgspec.Struct, frozen=True):
     room: Room = Room()
     reader: Runnable | None = None
     prices: PriceBook = DEFAULT
-    bill: Callable[[UsageRow], None] | None = None
+    bills: Bills | None = None
     purpose: str = ""
     spending: Spending | None = None
 

@@ -51,9 +51,8 @@ def distinct(rows: Iterable[UsageRow]) -> tuple[UsageRow, ...]:
     """
     kept: dict[str, UsageRow] = {}
     for row in rows:
-        check_texts(row.row_id, row.agent, row.session_id, row.user_id, row.trace_id)
-        check_texts(row.purpose, row.provider, row.model, row.error)
-        check_texts(row.message_id, row.role, row.lead, *row.price, *row.price.values())
+        texts = (row.row_id, row.agent, row.session_id, row.user_id, row.trace_id, row.purpose, row.provider, row.model)
+        check_texts("".join((*texts, row.error, row.message_id, row.role, row.lead, *row.price, *row.price.values())))
         to_units(row.cost_usd)
         to_units(row.estimate_usd)
         earlier = kept.get(row.row_id)
