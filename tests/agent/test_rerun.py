@@ -17,6 +17,7 @@ from emonk.models.protocol import ModelRequest
 from emonk.records import SessionKey
 from emonk.runtime.comparison import TurnComparison
 from emonk.store.connect import connect
+from emonk.store.usage_protocol import UsageFilter
 from emonk.testing.model import ScriptedModel, call
 from tests.agent.weather import CITIES, weather_agent
 
@@ -225,6 +226,22 @@ def test_what_a_run_wrote_is_gone_also_when_it_is_left_early(tmp_path: Path, mon
         assert list(scratch.iterdir())
         await turns.aclose()
         assert not list(scratch.iterdir())
+        await store.aclose()
+
+    asyncio.run(main())
+
+
+def test_its_calls_are_billed_where_the_session_lies(tmp_path: Path) -> None:
+    async def main() -> None:
+        recorded = Recorded(tmp_path, ("Paris?", [PARIS, "Sunny."]))
+        await recorded.record()
+        store = await connect(recorded.url)
+        await recorded.again([PARIS, "Rain."], billed_in=store)
+        rows = await store.usage_rows(UsageFilter())
+        assert [(row.purpose, row.state, row.session_id) for row in rows] == [
+            *[("rerun", "completed", "s1")] * 2,
+            *[("turn", "completed", "s1")] * 2,
+        ]
         await store.aclose()
 
     asyncio.run(main())
