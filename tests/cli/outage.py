@@ -12,7 +12,7 @@ from emonk.testing.gemini_answers import Plain, SeenRequest, fails, says
 AGENT = """\
 agent:
   name: helper
-  llm: {model: "gemini:gemini-2.0-flash"}
+  llm: {model: "gemini:gemini-3.5-flash"}
   resilience: {models: {retries: 0}}
 """
 

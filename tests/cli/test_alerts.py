@@ -11,7 +11,7 @@ from emonk.testing.gemini_answers import Plain, SeenRequest, fails
 from tests.cli.outage import Outage, stand_in, write_agent
 from tests.cli.running import emonk, serving
 
-SAID = "[critical] helper: gemini:gemini-2.0-flash could not answer: "
+SAID = "[critical] helper: gemini:gemini-3.5-flash could not answer: "
 
 
 class Refusing(Outage):

@@ -40,7 +40,7 @@ def test_another_model_is_compared_side_by_side(agent: Path) -> None:
     outage = Outage()
     outage.over = True
     with stand_in(outage) as environment:
-        options = ("--agent-file", agent, "--model", "gemini:gemini-2.0-flash")
+        options = ("--agent-file", agent, "--model", "gemini:gemini-3.5-flash")
         ended = emonk("rerun", "s1", *options, "--fail-on-difference", COLUMNS="100", **environment)
         whole = json.loads(emonk("rerun", "s1", *options, "--json", **environment).stdout)
     assert ended.returncode == 1
@@ -67,7 +67,7 @@ def test_a_terminal_sees_which_turn_runs(agent: Path) -> None:
 def test_interrupted_it_shows_what_was_over(agent: Path) -> None:
     path = agent.parent / "slow" / "agent.yaml"
     path.parent.mkdir()
-    path.write_text(agent.read_text().replace("model: offline", "model: gemini:gemini-2.0-flash"))
+    path.write_text(agent.read_text().replace("model: offline", "model: gemini:gemini-3.5-flash"))
     with stand_in(Outage()) as environment, Terminal("rerun", "s1", "--agent-file", path, **environment) as terminal:
         terminal.expect("turn 1 of 2 runs again")
         terminal.wait_until_idle()

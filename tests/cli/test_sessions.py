@@ -75,7 +75,7 @@ def test_show_tells_what_was_said_and_done(agent: Path) -> None:
 
 def test_show_tells_what_emonk_said_in_place_of_a_model(tmp_path: Path) -> None:
     agent = write_agent(tmp_path)
-    agent.write_text(agent.read_text().replace("model: offline", "model: gemini:gemini-2.0-flash"))
+    agent.write_text(agent.read_text().replace("model: offline", "model: gemini:gemini-3.5-flash"))
     with stand_in(Outage()) as environment:
         assert emonk("chat", agent, "-m", "hello", "--session", "s1", **environment).returncode == 1
         piped = emonk("sessions", "show", "s1").stdout
