@@ -56,6 +56,7 @@ class AnthropicModel:
             secret=api_key,
             silence=timeout,
             read_error=partial(read_failure, model=name),
+            provider="anthropic",
         )
         self._path = "/messages" if base_url.rstrip("/").endswith("/v1") else "/v1/messages"
         self._writer = RequestWriter(name)
