@@ -3,6 +3,8 @@
 PYTHON ?= python3
 # Seeds of `make chaos` that end on a host of another name, which takes root: ELSEWHERE=4
 ELSEWHERE ?= 0
+# How often `make bench-routing` divides the rows anew; each takes minutes.
+SEEDS ?= 1
 # What follows the command of `make run`, such as ARGS="--port 9000".
 ARGS ?=
 
@@ -18,7 +20,7 @@ LEAVE_OUT := $(addprefix --no-emit-package ,rich pygments markdown-it-py mdurl)
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME PYTHONPATH UV_PROJECT_ENVIRONMENT UV_SYSTEM_PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help python uv setup run test check sim chaos bench lock clean
+.PHONY: help python uv setup run test check sim chaos bench bench-routing lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -53,6 +55,9 @@ chaos: setup ## kill real processes at 200 step boundaries, and crowd 8 of them 
 
 bench: setup ## print the measures, each as a ratio within one run
 	@over=0; for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python "$$benchmark" || over=1; done; exit $$over
+
+bench-routing: setup ## print how much quality routing keeps for how much less money: SEEDS=5 divides the rows five times
+	$(BIN)/python benchmarks/routing.py --seeds $(SEEDS)
 
 lock: setup ## write the lock files anew from pyproject.toml
 	$(LOCK) $(UPGRADE) --all-extras --group dev -o requirements.lock pyproject.toml

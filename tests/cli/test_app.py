@@ -26,6 +26,7 @@ def test_help_lists_the_commands() -> None:
         "sim",
         "rerun",
         "effects",
+        "router",
         "sessions",
     ]
     assert emonk().stdout == ended.stdout
