@@ -16,6 +16,7 @@ takes more than 60 s of CPU, or the classifier keeps less than its targets.
 
 import argparse
 import importlib
+import importlib.util
 import re
 import statistics
 import sys
@@ -84,6 +85,10 @@ def tfidf(pairs: list[tuple[str, bool]]) -> Scorer:
     return lambda prompt: float(model.decision_function(vectors.transform([prompt]))[0])
 
 
+def _regression() -> str:
+    return "logistic" if importlib.util.find_spec("sklearn") else "ridge"
+
+
 def _own_tfidf(pairs: list[tuple[str, bool]]) -> Scorer:
     mean = sum(label for _, label in pairs) / len(pairs)
     target = [label - mean for _, label in pairs]
@@ -127,7 +132,7 @@ def table(name: str, rows: Sequence[Outcome], seeds: int) -> bool:
     show("random", [random_figures(rows)])
     show("prompt length", [judge(length_scores(rows), rows)])
     show("heuristic after LiteLLM's", [judge([heuristic(row.prompt) for row in rows], rows)])
-    show("TF-IDF, logistic regression", over_seeds(rows, needed, tfidf, seeds))
+    show(f"TF-IDF, {_regression()} regression", over_seeds(rows, needed, tfidf, seeds))
     own = show("emonk, lead right, worker wrong", over_seeds(rows, needed, learnt, seeds))
     show("emonk, worker wrong", over_seeds(rows, failed, learnt, seeds))
     show("oracle", [judge(oracle_scores(rows), rows)])
