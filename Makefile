@@ -20,7 +20,7 @@ LEAVE_OUT := $(addprefix --no-emit-package ,rich pygments markdown-it-py mdurl)
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME PYTHONPATH UV_PROJECT_ENVIRONMENT UV_SYSTEM_PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help python uv setup run test check sim chaos bench bench-routing lock clean
+.PHONY: help python uv setup run test test-live check sim chaos bench bench-routing lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -37,6 +37,9 @@ run: python ## serve both agents on http://127.0.0.1:8080 (sets up only what tha
 
 test: setup ## run the tests
 	$(BIN)/pytest -n auto -rs --ignore=tests/docs
+
+test-live: setup ## ask the real providers whose keys are in the environment, and say which were skipped
+	@$(BIN)/python scripts/live.py
 
 check: setup ## format, lint, types, layers, and every block of the documentation, as CI does
 	$(BIN)/ruff format --check
