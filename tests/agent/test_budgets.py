@@ -66,7 +66,8 @@ def test_the_call_that_would_exceed_a_budget_is_not_made(
                 spent += reply.cost_usd or 0
             last = replies[-1]
             assert (last.status, last.reason, last.error) == ("limit", name, "BudgetExceeded")
-            assert "may cost 0.80 USD" in last.text
+            assert " 0.80 USD" in last.text
+            assert f"(budgets.{name})" in last.text
             assert usd("0.3") < spent <= usd("0.8")
             assert ("It begins anew at" in last.text) == (name != "session_usd")
             (row, *_) = await agent.store.usage_rows(UsageFilter())

@@ -98,7 +98,7 @@ def test_a_refusal_names_the_budget_what_is_spent_and_when_it_begins_anew() -> N
         account.check(Decimal("0.0621"))
     assert raised.value.code == "user_day_usd"
     assert raised.value.message == (
-        "you in a day may cost 0.50 USD (budgets.user_day_usd): 0.45 USD are spent, and the next call may cost"
+        "a user may spend 0.50 USD in a day (budgets.user_day_usd): 0.45 USD are spent, and the next call may cost"
         " 0.0621 USD"
     )
     assert raised.value.hint == "it begins anew at 2026-11-27 00:00 UTC"
@@ -199,7 +199,7 @@ def test_a_budget_is_told_of_once_in_its_period() -> None:
             await other.prepare()
             other.reserve(Decimal("0.3")).settle(Decimal("0.28"))
             other.warn()
-        text = "0.84 of the 1.00 USD are used that you in a day may cost (budgets.user_day_usd)"
+        text = "0.84 of the 1.00 USD are used that a user may spend in a day (budgets.user_day_usd)"
         assert [account.told() for account in scene.told] == [f"{text}, until 2026-11-27 00:00 UTC"]
         with pytest.raises(BudgetExceeded):
             turn.reserve(Decimal("0.3"))

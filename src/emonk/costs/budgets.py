@@ -22,10 +22,10 @@ WARN_AT = Decimal("0.8")
 """Of a budget: from here on people are warned."""
 
 _WHOSE = {
-    "usd": ("this turn", "limits.usd"),
-    "session_usd": ("this session", "budgets.session_usd"),
-    "user_day_usd": ("you in a day", "budgets.user_day_usd"),
-    "agent_month_usd": ("this agent in a month", "budgets.agent_month_usd"),
+    "usd": ("this turn may cost", "", "limits.usd"),
+    "session_usd": ("this session may cost", "", "budgets.session_usd"),
+    "user_day_usd": ("a user may spend", " in a day", "budgets.user_day_usd"),
+    "agent_month_usd": ("this agent may spend", " in a month", "budgets.agent_month_usd"),
 }
 _CENTS = Decimal("0.01")
 _CLOSELY = Decimal("0.000001")
@@ -128,11 +128,11 @@ class Account:
         """
         if self.used + estimate <= self.limit and self.used < self.limit:
             return
-        who, setting = _WHOSE[self.key.name]
+        who, time, setting = _WHOSE[self.key.name]
         under_way = f" and {shown(self.reserved)} USD under way" if self.reserved else ""
         reset = self.key.period.resets
         raise BudgetExceeded(
-            f"{who} may cost {shown(self.limit)} USD ({setting}): {shown(self.spent)} USD are spent{under_way}, and"
+            f"{who} {shown(self.limit)} USD{time} ({setting}): {shown(self.spent)} USD are spent{under_way}, and"
             f" the next call may cost {shown(estimate)} USD",
             hint=f"it begins anew at {reset}" if reset else "",
             code=self.key.name,
@@ -145,10 +145,10 @@ class Account:
 
     def told(self) -> str:
         """How much is used, in words."""
-        who, setting = _WHOSE[self.key.name]
+        who, time, setting = _WHOSE[self.key.name]
         reset = self.key.period.resets
         end = f", until {reset}" if reset else ""
-        return f"{shown(self.used)} of the {shown(self.limit)} USD are used that {who} may cost ({setting}){end}"
+        return f"{shown(self.used)} of the {shown(self.limit)} USD are used that {who}{time} ({setting}){end}"
 
 
 def wanted(account: Account, agent: str) -> UsageFilter:

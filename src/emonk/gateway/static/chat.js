@@ -323,6 +323,7 @@ function take(answer, name, data) {
     case "tool_result": answer.result(data); break;
     case "model_retry": answer.delay(data.text); break;
     case "context_compressed": answer.summarised(); break;
+    case "budget_low": answer.low(data.text); break;
     case "reply":
       answer.settle();
       if (data.status === "done") answer.whole(data.text);

@@ -91,6 +91,9 @@ export class Answer {
     this.node.before(this.above);
   }
 
+  // That a budget is nearly used up, above the answer that it happened in.
+  low(text) { this.node.before(divider(text)); }
+
   progress({ id, text }) { this.tools.get(id)?.note(text); }
 
   result({ id, content, error, seconds }) {
