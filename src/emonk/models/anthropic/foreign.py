@@ -38,7 +38,7 @@ def sent_back(data: Json, *, thinking: bool) -> Json | None:
     field, of_type = _FIELDS.get(kind, ("", object))
     if not field or not isinstance(data.get(field), of_type) or (kind in THOUGHTS and not thinking):
         return None
-    return data if kind == "redacted_thinking" or as_text(data.get(_id_field(kind))) else None
+    return data if as_text(data.get(_id_field(kind))) else None
 
 
 class ServerCalls:
@@ -67,4 +67,5 @@ def _is_result(block: Json) -> bool:
 
 
 def _id_field(kind: str) -> str:
-    return "id" if kind == SERVER_CALL else "tool_use_id"
+    """The field that holds a text that is not empty."""
+    return {"redacted_thinking": "data", SERVER_CALL: "id"}.get(kind, "tool_use_id")
