@@ -13,6 +13,9 @@ from typing import Any
 import msgspec
 
 from emonk.messages import Message, Text, ToolCall, assistant, tool_result, user
+from emonk.models.anthropic.answer import Asked, response_of
+from emonk.models.anthropic.request import RequestWriter as AnthropicWriter
+from emonk.models.anthropic.wire import read_object
 from emonk.models.gemini.answer import Answer as GeminiAnswer
 from emonk.models.gemini.request import RequestWriter as GeminiWriter
 from emonk.models.gemini.wire import read_body
@@ -22,7 +25,7 @@ from emonk.models.openai.endpoint import BASE_URL, endpoint_of
 from emonk.models.openai.responses_answer import ResponsesAnswer
 from emonk.models.openai.responses_request import ResponsesWriter
 from emonk.models.protocol import ModelRequest, ModelResponse, ToolSchema
-from emonk.testing import gemini_answers, openai_answers
+from emonk.testing import anthropic_answers, gemini_answers, openai_answers
 
 RUNS = 2000
 TARGET = 0.4
@@ -98,7 +101,24 @@ def responses() -> Step:
     return step
 
 
-ADAPTERS: Mapping[str, Callable[[], Step]] = {"gemini": gemini, "openai": chat, "openai-responses": responses}
+def anthropic() -> Step:
+    writer = AnthropicWriter("claude-sonnet-4-5")
+    blocks = [anthropic_answers.text(TEXT), anthropic_answers.calls("get_weather_3", ARGUMENTS)]
+    raw = msgspec.json.encode(anthropic_answers.message(*blocks))
+
+    def step(request: ModelRequest) -> ModelResponse:
+        writer.write(request)
+        return response_of(read_object(raw, model="m"), Asked("m", writer.original_names))
+
+    return step
+
+
+ADAPTERS: Mapping[str, Callable[[], Step]] = {
+    "gemini": gemini,
+    "openai": chat,
+    "openai-responses": responses,
+    "anthropic": anthropic,
+}
 """A line for each way that `emonk.models.create` can speak to a provider."""
 
 

@@ -52,7 +52,8 @@ class AnthropicServer(StandIn):
     def refusal(self, request: web.Request, raw: bytes) -> Raw | None:
         if request.method != "POST" or request.path != "/v1/messages":
             return self.fails(404, "Not found")
-        if not (key := request.headers.get("x-api-key")) or (self._api_key is not None and key != self._api_key):
+        key = request.headers.get("x-api-key") or request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if not key or (self._api_key is not None and key != self._api_key):
             return self.fails(401, "invalid x-api-key" if key else "x-api-key header is required")
         if not request.headers.get("anthropic-version"):
             return self.fails(400, "anthropic-version: header is required")
