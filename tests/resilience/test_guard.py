@@ -1,6 +1,8 @@
 """A guard composes its parts in one order, and an outage costs little."""
 
 import asyncio
+import gc
+import warnings
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,6 +13,7 @@ from emonk.resilience.breaker_events import CircuitState
 from emonk.resilience.guard import Guard
 from emonk.resilience.guards import Guards
 from emonk.resilience.section import BreakerSection, ComponentSection, ResilienceSection
+from emonk.testing.clock import ManualClock
 from emonk.testing.virtual_loop import SimClock, run
 
 DOWN = Unavailable("down")
@@ -53,6 +56,25 @@ def test_a_call_passes_through() -> None:
         assert await guard_of(clock).call(add, 1, two=2) == 3
 
     run(main)
+
+
+def test_a_call_that_is_given_up_before_its_first_step_leaves_nothing_behind() -> None:
+    async def fn() -> str:
+        return "never begun"
+
+    async def main() -> None:
+        guard = Guards(clock=ManualClock()).of("models", "remote")
+        task = asyncio.ensure_future(guard.call(fn, attempt_timeout=5))
+        await asyncio.sleep(0)
+        for each in asyncio.all_tasks() - {asyncio.current_task()}:
+            each.cancel()  # the attempt, too, as when a process stops
+        await asyncio.gather(task, return_exceptions=True)
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        asyncio.run(main())
+        gc.collect()
+    assert [str(one.message) for one in told] == []
 
 
 def test_a_plain_function_is_called_as_well_and_what_it_returns_is_awaited_if_it_can_be() -> None:

@@ -203,7 +203,11 @@ class Guard:
         Raises:
             DeadlineExceeded: it took longer, and was cancelled.
         """
-        return await within(seconds, _awaited(call), clock=self.clock, what=self.name)
+        try:
+            return await within(seconds, _awaited(call), clock=self.clock, what=self.name)
+        finally:
+            if inspect.iscoroutine(call) and inspect.getcoroutinestate(call) == inspect.CORO_CREATED:
+                call.close()  # it was given up before its first step
 
     def judged(self, error: BaseException, permit: Permit, deadline: float | None) -> BaseException:
         """A call that is cut off says nothing of the dependency, unless it was slow and its deadline cut it off."""
