@@ -16,7 +16,7 @@ from emonk.agent.opening import Definition, Started, start
 from emonk.agent.parts import cannot_run, check_text, collect, instruct
 from emonk.agent.reconcile import reconcile
 from emonk.agent.sessions import AgentSessions
-from emonk.agent.task import done, read_task
+from emonk.agent.task import done, hinted, read_task
 from emonk.clock import SYSTEM_CLOCK, Clock
 from emonk.costs.book import PriceBook
 from emonk.costs.budgets import Budgets
@@ -32,7 +32,9 @@ from emonk.observe.trace import get_trace_id
 from emonk.records import Effect, Reply, SessionKey
 from emonk.resilience.guards import Guards
 from emonk.resilience.section import ResilienceSection
+from emonk.routing.assessment import USUAL
 from emonk.routing.roles import Given, by_role, spec_of
+from emonk.routing.section import RoutingSection
 from emonk.runtime.compression.section import ContextSection
 from emonk.runtime.limits import Limits
 from emonk.runtime.progress import TurnEvent, TurnReplied
@@ -51,8 +53,8 @@ class Agent:
     Args:
         name: letters, digits, `-`, `_` and `.`; sessions belong to it.
         model: a model string such as `gemini:gemini-3.5-flash` or `offline`, an object that satisfies
-            `emonk.models.Model`, or a mapping of these: `lead`, and if you like `worker`, which does the work until it
-            fails twice in a turn, and `fallback`, which answers when the lead cannot.
+            `emonk.models.Model`, or a mapping of these: `lead`, and if you like `worker`, which does what is not too
+            hard for it, and `fallback`, which answers when the lead cannot.
         instructions: the system prompt.
         tools: functions decorated with `@tool`.
         skills: skills with tools and instructions of their own.
@@ -68,6 +70,7 @@ class Agent:
         alerts: who is told what a person must see; by default the log is.
         expire_after: sessions that were not active for so long are removed by whoever pumps due turns, such as `90d`.
         context: how long a conversation may become before it is summarised.
+        routing: where the lines between worker and lead are drawn, and the classifier that is asked.
         clock: what measures time.
 
     Raises:
@@ -95,6 +98,7 @@ class Agent:
         alerts: Alerts | None = None,
         expire_after: str | None = None,
         context: ContextSection | None = None,
+        routing: RoutingSection | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         if not (isinstance(name, str) and _NAME.fullmatch(name)):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -107,6 +111,8 @@ class Agent:
             raise InvalidConfig(f"alerts is {alerts!r}", hint="write alerts=Alerts([...])")
         if context is not None and not hasattr(context, "within"):
             raise InvalidConfig(f"context is {context!r}", hint="write context=ContextSection(budget=50_000)")
+        if routing is not None and not hasattr(routing, "worker_seconds"):
+            raise InvalidConfig(f"routing is {routing!r}", hint="write routing=RoutingSection(worker_seconds=5)")
         own_skills = memory_skills(memory)
         self.name = name
         self.tools = collect(tools, skills, own_skills)
@@ -125,6 +131,7 @@ class Agent:
             budgets=budgets or Budgets(),
             context=context or ContextSection(),
             prices=PriceBook(prices, unpriced=unpriced),
+            routing=routing or USUAL,
             resilience=resilience,
             alerts=alerts,
             clock=clock,
@@ -158,6 +165,7 @@ class Agent:
             resilience=section.resilience,
             expire_after=section.sessions.expire_after,
             context=section.context,
+            routing=section.routing.below(path.parent),
         )
         agent._notices[:0] = not_available(section, path.parent)
         agent._made = msgspec.structs.replace(agent._made, alerts_section=section.alerts)
@@ -190,6 +198,7 @@ class Agent:
             prices=made.prices.overrides,
             resilience=made.resilience,
             context=made.context,
+            routing=made.routing,
             alerts=Alerts(),
             clock=made.clock,
         )
@@ -252,7 +261,13 @@ class Agent:
         await self.aclose()
 
     async def process_message(
-        self, text: str, *, session_id: str | None = None, user_id: str = "local", message_id: str | None = None
+        self,
+        text: str,
+        *,
+        session_id: str | None = None,
+        user_id: str = "local",
+        message_id: str | None = None,
+        complexity: str | None = None,
     ) -> Reply:
         """Accept a message, run its turn and return the reply; never raises for what a model or a tool does.
 
@@ -264,23 +279,32 @@ class Agent:
             session_id: the conversation; a new one when None.
             user_id: who says it.
             message_id: names the message once and for all; made when None.
+            complexity: `simple`, `moderate` or `complex`, where you know it better than routing.
 
         Raises:
             InvalidArguments: the text is empty, or is not Unicode text.
+            InvalidConfig: there is no such complexity.
             InfraError: the message could not be accepted, or the store failed during its turn; an accepted message
                 is kept and its turn goes on later.
         """
-        return await self._running().sessions.deliver(self._item(text, session_id, user_id, message_id))
+        item = self._item(text, session_id, user_id, message_id, hints=hinted(complexity))
+        return await self._running().sessions.deliver(item)
 
     async def stream(
-        self, text: str, *, session_id: str | None = None, user_id: str = "local", message_id: str | None = None
+        self,
+        text: str,
+        *,
+        session_id: str | None = None,
+        user_id: str = "local",
+        message_id: str | None = None,
+        complexity: str | None = None,
     ) -> AsyncGenerator[TurnEvent]:
         """As `process_message`, but yields what happens meanwhile; the last event is `TurnReplied`.
 
         Leaving the iteration early ends the turn as `cancelled` (close the generator to be sure of when).
         """
         events: asyncio.Queue[TurnEvent | None] = asyncio.Queue()
-        item = self._item(text, session_id, user_id, message_id)
+        item = self._item(text, session_id, user_id, message_id, hints=hinted(complexity))
         turn = asyncio.create_task(self._running().sessions.deliver(item, events.put_nowait))
         turn.add_done_callback(lambda _: events.put_nowait(None))
         try:
@@ -311,13 +335,15 @@ class Agent:
         Args:
             task: `input`, what to do; if you like `context`, a list of messages before it (of `emonk.messages`, or
                 mappings with `role` and `content`), `model` (`lead` or `worker`), `session_id`, `user_id`, and
-                `message_id`, which names the task: the same one again goes on with what was not finished.
+                `message_id`, which names the task: the same one again goes on with what was not finished. Routing goes
+                by `complexity`, `type`, `context_length`, `requires_reasoning` and `steps`, and an answer has to call
+                the `required_tool` first.
 
         Raises:
             InvalidConfig: the task cannot be understood.
             AgentError, InfraError, ConfigError: as the reply's `reason` says.
         """
-        read = read_task(task)
+        read = read_task(task, [tool.name for tool in self.tools])
         session, number = self._key(read.session_id), 0
         message_id = f"{read.message_id}.0"
         while (earlier := await self.store.reply(session, message_id)) is not None:
@@ -325,7 +351,8 @@ class Agent:
                 return earlier
             number += 1
             message_id = f"{read.message_id}.{number}"
-        item = self._item(read.text, read.session_id, read.user_id, message_id, lead=read.escalated, purpose="execute")
+        said = {"lead": read.escalated, "purpose": "execute", "hints": read.hints}
+        item = self._item(read.text, read.session_id, read.user_id, message_id, **said)
         reply = await self._running().sessions.deliver(item)
         return done(reply, wait=self._running().sessions.wait())
 
@@ -347,32 +374,15 @@ class Agent:
         """
         return await reconcile(self, session_id, clock=self._made.clock)
 
-    def _item(
-        self,
-        text: str,
-        session_id: str | None,
-        user_id: str,
-        message_id: str | None,
-        *,
-        patient: bool = False,
-        lead: bool = False,
-        purpose: str = "",
-    ) -> InboxItem:
+    def _item(self, text: str, session_id: str | None, user_id: str, message_id: str | None, **said: Any) -> InboxItem:
         check_text(text, session_id, user_id, message_id)
         if not text.strip():
             raise InvalidArguments("the message is empty")
         message_id = message_id or uuid7()
         trace_id = get_trace_id() or new_trace_id()
-        said = UserSaid(
-            message_id=message_id,
-            user_id=user_id,
-            trace_id=trace_id,
-            parts=(Text(text),),
-            patient=patient,
-            lead=lead,
-            purpose=purpose,
-        )
-        return InboxItem(self._key(session_id or uuid7()), message_id, user_id, said)
+        parts = (Text(text),)
+        event = UserSaid(message_id=message_id, user_id=user_id, trace_id=trace_id, parts=parts, **said)
+        return InboxItem(self._key(session_id or uuid7()), message_id, user_id, event)
 
     def _key(self, session_id: str) -> SessionKey:
         return SessionKey(self.name, session_id)

@@ -13,6 +13,7 @@ from emonk.memory.section import MemorySection
 from emonk.models.section import LlmSection
 from emonk.observe.section import AlertsSection
 from emonk.resilience.section import ResilienceSection
+from emonk.routing.section import RoutingSection
 from emonk.runtime.compression.section import ContextSection
 from emonk.runtime.limits import Limits
 
@@ -39,6 +40,7 @@ class AgentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sessions: SessionsSection = SessionsSection()
     context: ContextSection = ContextSection()
     prices: list[PriceOverride] = []
+    routing: RoutingSection = RoutingSection()
 
     def remembers(self, folder: Path) -> MemorySection | bool:
         """Its memory, whose `dir` is relative to a folder."""

@@ -14,8 +14,10 @@ from emonk.models.retired import notice
 from emonk.models.specs import dependency_of
 from emonk.models.windows import window_of
 from emonk.resilience.guards import Guards
+from emonk.routing.complexity import TaskComplexity
 from emonk.routing.decision import Role
 from emonk.routing.roles import Given
+from emonk.routing.section import RoutingSection
 from emonk.runtime.candidates import Candidate, Candidates
 from emonk.runtime.compression.room import Room, room_of
 from emonk.runtime.compression.section import ContextSection
@@ -64,7 +66,7 @@ class ModelOpener:
         self._tells_price = tells_price
         self.notices: list[str] = []
 
-    async def open(self, given: Mapping[Role, Given]) -> Candidates:
+    async def open(self, given: Mapping[Role, Given], section: RoutingSection) -> Candidates:
         """All of them; a worker or fallback that cannot be opened is a notice.
 
         Raises:
@@ -87,7 +89,7 @@ class ModelOpener:
             name = dependency_of(model.spec, getattr(model, "location", ""))
             guard = self._guards.of("models", f"{name} ({role})" if same else name)
             members.append(Candidate(role, model, guard))
-        return Candidates(members)
+        return Candidates(members, section)
 
     def _check_name(self, spec: str) -> None:
         if line := notice(spec, datetime.fromtimestamp(self._clock.time(), UTC).date()):
@@ -112,7 +114,7 @@ async def room_for(
     candidates: Candidates, section: ContextSection, instructions: str, tools: Sequence[Runnable]
 ) -> Room:
     """How much room requests have, with the smallest window of those that may answer."""
-    members = candidates.order(escalated=False)
+    members = candidates.order(TaskComplexity.SIMPLE)
     windows = [await asyncio.to_thread(window_of, one.model.spec) for one in members]
     smallest = min((window for window in windows if window is not None), default=None)
     return room_of(section, members[0].model.spec, smallest, instructions, tools)

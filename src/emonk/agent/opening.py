@@ -1,5 +1,6 @@
 """From what an agent is made of to one whose turns can run."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 
@@ -18,8 +19,11 @@ from emonk.observe.alerts import Alerts
 from emonk.observe.section import AlertsSection
 from emonk.resilience.guards import Guards
 from emonk.resilience.section import ResilienceSection
+from emonk.routing.assessment import USUAL
 from emonk.routing.decision import Role
+from emonk.routing.opening import Routing, open_routing
 from emonk.routing.roles import Given
+from emonk.routing.section import RoutingSection
 from emonk.runtime.bills import Bills
 from emonk.runtime.compression.reader import result_reader
 from emonk.runtime.compression.section import ContextSection
@@ -57,6 +61,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     resilience: ResilienceSection | None
     alerts: Alerts | None
     clock: Clock
+    routing: RoutingSection = USUAL
     alerts_section: AlertsSection = AlertsSection()
     billed_in: UsageStore | None = None
     purpose: str = ""
@@ -104,7 +109,8 @@ async def start(made: Definition, guards: Guards, opened: AsyncExitStack) -> Sta
     needs = made.limits.usd is not None or (limited and not allowed)
     tells = limited or not allowed
     opener = ModelOpener(opened, guards, made.prices, made.clock, needs_price=needs, tells_price=tells)
-    candidates = await opener.open(made.models)
+    routing = await asyncio.to_thread(open_routing, made.routing) if made.routing.classifier else Routing(made.routing)
+    candidates = await opener.open(made.models, made.routing)
     store = await made.connect(opened)
     files, memory_notices = await open_memory(made.memory, made.name, store, opened)
     prompt = await read_prompt(files, made.instructions) if files else Prompt(made.instructions)
@@ -131,6 +137,7 @@ async def start(made: Definition, guards: Guards, opened: AsyncExitStack) -> Sta
         bills=bills,
         purpose=made.purpose,
         spending=Spending(made.name, made.budgets, store, made.clock) if limited else None,
+        routing=routing,
     )
     sessions = Sessions(setup, store, owner)
     opened.push_async_callback(sessions.close)

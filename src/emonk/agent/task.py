@@ -7,9 +7,11 @@ import msgspec
 
 from emonk import errors
 from emonk.errors import InfraError, InvalidConfig
+from emonk.events import TaskHints
 from emonk.ids import uuid7
 from emonk.messages import AssistantMessage, ToolMessage, UserMessage
 from emonk.records import Reply
+from emonk.routing.task import complexity_of, read_hints
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +22,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         context: what was said before, told to the model as text.
         escalated: ask the lead at once.
         message_id: names the task: the same one again goes on with what was not finished.
+        hints: how hard it is, as far as it says.
     """
 
     input: str
@@ -28,17 +31,18 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     message_id: str
     session_id: str
     user_id: str = "local"
+    hints: TaskHints | None = None
 
     @property
     def text(self) -> str:
         return "\n\n".join([*self.context, self.input])
 
 
-def read_task(task: Mapping[str, Any]) -> Task:
-    """The task that a mapping describes.
+def read_task(task: Mapping[str, Any], tools: Sequence[str] = ()) -> Task:
+    """The task that a mapping describes, for an agent with tools of these names.
 
     Raises:
-        InvalidConfig: it has no `input`, or something in it is of another type.
+        InvalidConfig: it has no `input`, something in it is of another type, or it requires a tool that is not there.
     """
     found: Any = task.get("input") if isinstance(task, Mapping) else None  # pyright: ignore[reportUnnecessaryIsInstance]
     if not isinstance(found, str) or not found.strip():
@@ -49,6 +53,10 @@ def read_task(task: Mapping[str, Any]) -> Task:
     context: Any = task.get("context") or ()
     if isinstance(context, str) or not isinstance(context, Sequence):
         raise InvalidConfig(f"the context of the task is {context!r}", hint="a list of messages")
+    hints = read_hints({"complexity": "simple", **task} if model == "worker" else task)
+    if hints.required_tool and hints.required_tool not in tools:
+        known = ", ".join(tools) or "there are none"
+        raise InvalidConfig(f"the task requires the tool {hints.required_tool!r}", hint=f"the tools are: {known}")
     message_id = _name_in(task, "message_id") or uuid7()
     return Task(
         input=found,
@@ -57,7 +65,17 @@ def read_task(task: Mapping[str, Any]) -> Task:
         message_id=message_id,
         session_id=_name_in(task, "session_id") or message_id,
         user_id=_name_in(task, "user_id") or "local",
+        hints=None if hints == TaskHints() else hints,
     )
+
+
+def hinted(complexity: str | None) -> TaskHints | None:
+    """What is known of a message of which somebody says how hard it is.
+
+    Raises:
+        InvalidConfig: there is no such complexity.
+    """
+    return None if complexity is None else TaskHints(complexity=complexity_of(complexity).value)
 
 
 def done(reply: Reply, *, wait: float) -> Reply:

@@ -4,8 +4,13 @@ import importlib
 from pathlib import Path
 from typing import cast
 
+import msgspec
+
 from emonk.errors import InvalidConfig
+from emonk.events import TaskHints
+from emonk.routing.assessment import USUAL
 from emonk.routing.complexity import Scorer
+from emonk.routing.section import RoutingSection
 
 _HINT = "a file that `emonk router train` wrote"
 
@@ -38,3 +43,20 @@ def scorer_of(given: object) -> Scorer | None:
     if not callable(getattr(given, "score", None)):
         raise InvalidConfig(f"classifier is {given!r:.80}", hint="a trained Classifier, or the path of its file")
     return cast("Scorer", given)
+
+
+class Routing(msgspec.Struct, frozen=True):
+    """What a started agent routes by."""
+
+    section: RoutingSection = USUAL
+    classifier: Scorer | None = None
+    nothing: TaskHints = TaskHints()
+
+
+def open_routing(section: RoutingSection) -> Routing:
+    """What a section says, with the classifier read.
+
+    Raises:
+        InvalidConfig: its file is not there, or is none.
+    """
+    return Routing(section, None if section.classifier is None else open_classifier(section.classifier))

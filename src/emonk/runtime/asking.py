@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from functools import partial
 from math import ceil
 
+import msgspec
+
 from emonk.errors import BudgetExceeded, CircuitOpen, ConfigError, EmonkError, InfraError, QuotaExhausted, kind_of
 from emonk.events import Interrupted, StepFailed
 from emonk.messages import Message
@@ -13,10 +15,12 @@ from emonk.models.protocol import Model, ModelRequest
 from emonk.records import RiskLevel
 from emonk.resilience.breaker import DAY
 from emonk.resilience.classify import OF_THE_REQUEST
+from emonk.routing.complexity import TaskComplexity
 from emonk.runtime.ask import PricedResponse, StreamBroken, ask
 from emonk.runtime.candidates import Candidate
 from emonk.runtime.ending import Ending, TurnEnded
 from emonk.runtime.ledger import Ledger
+from emonk.runtime.patience import OVERTIME, Patience
 from emonk.runtime.progress import Emit, ModelRetry
 from emonk.runtime.setup import Setup
 from emonk.skills.protocol import Runnable
@@ -57,6 +61,8 @@ class Asker:
     Attributes:
         error: why no model could be called; the turn goes on by rules, with the tools that only read. Else None.
         trouble: the same in words, for the user.
+        by: who gave the last answer; None where rules did.
+        slow: somebody's time for that answer was over before.
     """
 
     def __init__(
@@ -95,9 +101,26 @@ class Asker:
         self._asking = False
         self.error: InfraError | None = None
         self.trouble = ""
+        self.by: Candidate | None = None
+        self.slow = False
+        self._passed_over: Sequence[tuple[Candidate, InfraError]] = ()
+        self._hardness = TaskComplexity.SIMPLE
 
-    async def ask(self, messages: Sequence[Message], tools: Sequence[Runnable], *, escalated: bool) -> PricedResponse:
+    async def ask(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Runnable],
+        hardness: TaskComplexity = TaskComplexity.SIMPLE,
+        *,
+        required_tool: str = "",
+    ) -> PricedResponse:
         """The next answer.
+
+        Args:
+            messages: the conversation.
+            tools: that may be called.
+            hardness: of the step, which decides who is asked.
+            required_tool: that must be called.
 
         Raises:
             ContextOverflow: the request was too long for the model.
@@ -106,10 +129,12 @@ class Asker:
         """
         if self.error is None:
             self._asking = True
-            answer = await self._ask_models(messages, tools, escalated=escalated)
+            request = ModelRequest(messages, tools, self._setup.instructions, required_tool=required_tool)
+            answer = await self._ask_models(request, hardness)
             self._asking = False
             if answer is not None:
                 return answer
+        self.by = None
         return await self._ask_rules(messages, tools)
 
     def summariser(self) -> Candidate:
@@ -118,7 +143,7 @@ class Asker:
         Raises:
             InfraError: nobody can be asked for now.
         """
-        able = self._setup.candidates.available(escalated=True) if self.error is None else []
+        able = self._setup.candidates.available(TaskComplexity.COMPLEX) if self.error is None else []
         if not able:
             raise self.error or self._unavailable(self._setup.candidates.wait())
         return able[0]
@@ -131,6 +156,17 @@ class Asker:
         """
         return await self._ask_one(candidate, request, last=False, shown=False, purpose=purpose)
 
+    @property
+    def why(self) -> str:
+        """Why it was who gave the last answer, and nobody before."""
+        if self._passed_over:
+            candidate, error = self._passed_over[-1]
+            return could_not(candidate.model.spec, error)
+        first = self._setup.candidates.order(self._hardness)[0]
+        if self.by is not None and self.by.role == first.role:
+            return "it can be called again"
+        return f"{first.model.spec} cannot be called for now"
+
     def postpone_if_patient(self) -> None:
         """The turn's time is over: a message that waits for a model has not had its answer by that.
 
@@ -140,17 +176,18 @@ class Asker:
         if self._patient and self._asking:
             raise Postponed("the session waits for a language model: it does not answer", hint=KEPT)
 
-    async def _ask_models(
-        self, messages: Sequence[Message], tools: Sequence[Runnable], *, escalated: bool
-    ) -> PricedResponse | None:
-        """The answer of the first model that gives one; None when none does."""
-        request = ModelRequest(messages, tools, self._setup.instructions)
+    async def _ask_models(self, request: ModelRequest, hardness: TaskComplexity) -> PricedResponse | None:
+        """The answer of the first model that gives one; None when none does.
+
+        Whose time was over is asked once more, with all the time there is, when all others have failed.
+        """
         failed: list[tuple[Candidate, InfraError]] = []
         members = self._setup.candidates
-        candidates = members.available(escalated=escalated) or await self._wait_for_one(escalated=escalated)
-        for place, candidate in enumerate(candidates, start=1):
+        candidates = members.available(hardness) or await self._wait_for_one(hardness)
+        self.slow = False
+        for candidate in candidates:
             try:
-                return await self._ask_one(candidate, request, last=place == len(candidates))
+                answer = await self._ask_one(candidate, request, last=candidate is candidates[-1])
             except StreamBroken as broken:
                 event = Interrupted(text=broken.text, code=broken.code, message=broken.message)
                 text = f"The answer broke off: {broken}"
@@ -167,16 +204,22 @@ class Asker:
                 failed.append((candidate, error))
                 if isinstance(error, QuotaExhausted):
                     self._alert(candidate, error)
+                if error.code == OVERTIME:
+                    self.slow = True
+                    candidates.append(msgspec.structs.replace(candidate, seconds=None))
                 self._show(candidate, 0, error)
                 _log.warning("%s could not answer: %s", candidate.model.spec, error)
+            else:
+                self.by, self._passed_over, self._hardness = candidate, failed, hardness
+                return answer
         self._give_up(failed)
         return None
 
-    async def _wait_for_one(self, *, escalated: bool) -> list[Candidate]:
+    async def _wait_for_one(self, hardness: TaskComplexity) -> list[Candidate]:
         """Who would be called after a moment, if it is only that; nobody else."""
         clock, candidates = self._setup.clock, self._setup.candidates
         began = clock.monotonic()
-        while not (able := candidates.available(escalated=escalated)):
+        while not (able := candidates.available(hardness)):
             now = clock.monotonic()
             wait = candidates.pause(now - began)
             if wait is None or now + wait >= self._deadline:
@@ -191,18 +234,23 @@ class Asker:
         await self._ledger.prepare()
         now = self._setup.clock.monotonic()
         left = self._deadline - now
-        return await candidate.guard.call(
+        seconds = None if candidate.seconds is None else min(candidate.seconds, left)
+        patience = None if seconds is None else Patience(self._setup.clock, self._emit)
+        answer = candidate.guard.call(
             ask,
             candidate.model,
             request,
-            self._emit,
+            patience.emit if patience else self._emit,
             streaming=self._watched and shown,
             begin=partial(self._ledger.begin, candidate, request, purpose),
-            deadline=self._deadline if last else now + min(STAND_BY, left),
+            deadline=self._deadline if last else now + min(STAND_BY if seconds is None else seconds, left),
             attempt_timeout=None if last else left / 2,
             background=self._background,
             on_retry=partial(self._show, candidate),
         )
+        if patience is None or seconds is None:
+            return await answer
+        return await patience.wait(answer, seconds, candidate.model.spec)
 
     def _show(self, candidate: Candidate, retry: int, error: Exception) -> None:
         """Let who watches know why nothing is said yet."""

@@ -1,13 +1,15 @@
 """Which models may answer, in which order: the roles of a configuration and what can be called at the moment."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
 from emonk.models.protocol import Model
 from emonk.resilience.breaker_events import CircuitState
 from emonk.resilience.guard import Guard
-from emonk.routing.decision import Role
+from emonk.routing.complexity import TaskComplexity
+from emonk.routing.decision import ORDER, Role, decide
+from emonk.routing.section import RoutingSection
 
 LEFT_ALONE = 60.0
 """Seconds that a turn waits for a model whose server asked not to be called before."""
@@ -17,25 +19,31 @@ OPENED = 10.0
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """A model, the role that it has here, and what guards its calls."""
+    """A model, the role that it has here, and what guards its calls.
+
+    `seconds` are what it has for this answer, None without a limit beside the turn's.
+    """
 
     role: Role
     model: Model
     guard: Guard
+    seconds: float | None = None
 
 
 class Candidates:
     """The models of an agent.
 
-    The worker, where there is one, does the work until the turn is escalated to the lead. Who cannot be called is
-    passed over, for the lead first and then for the fallback; an escalated turn takes the worker only when nobody else
-    is left.
+    The worker, where there is one, does the work, and the lead what is complex. Who cannot be called is passed over,
+    for the lead first and then for the fallback; the worker does what is complex only when nobody else is left.
     """
 
-    def __init__(self, members: Sequence[Candidate]) -> None:
+    def __init__(self, members: Sequence[Candidate], section: RoutingSection | None = None) -> None:
+        self._section = section or RoutingSection()
         self._by_role = {member.role: member for member in members}
-        self._work = self._in_order("worker", "lead", "fallback")
-        self._escalated = self._in_order("lead", "fallback", "worker")
+        self._orders = {
+            hardness: tuple([self._by_role[role] for role in roles if role in self._by_role])
+            for hardness, roles in ORDER.items()
+        }
 
     @property
     def can_escalate(self) -> bool:
@@ -49,20 +57,24 @@ class Candidates:
 
     @property
     def first(self) -> Candidate:
-        """Who is asked when everybody can be."""
-        return self._work[0]
+        """Who is asked for simple work when everybody can be."""
+        return self.order(TaskComplexity.SIMPLE)[0]
 
-    def order(self, *, escalated: bool) -> tuple[Candidate, ...]:
+    def order(self, hardness: TaskComplexity) -> tuple[Candidate, ...]:
         """Everybody, in the order in which to ask."""
-        return self._escalated if escalated else self._work
+        return self._orders[hardness]
 
-    def available(self, *, escalated: bool) -> list[Candidate]:
-        """Who would be called now, in that order."""
-        return [member for member in self.order(escalated=escalated) if not member.guard.wait()]
+    def available(self, hardness: TaskComplexity) -> list[Candidate]:
+        """Who would be called now, in that order, as `decide` has it."""
+        able = [member for member in self.order(hardness) if not member.guard.wait()]
+        if len(able) < 2 or not self.can_escalate:
+            return able
+        decision = decide(hardness, [member.role for member in able], section=self._section)
+        return [self._with(choice.role, choice.seconds) for choice in decision]
 
     def wait(self) -> float:
         """Seconds until the first of them would be called."""
-        return min(member.guard.wait() for member in self._work)
+        return min(member.guard.wait() for member in self._by_role.values())
 
     def pause(self, waited: float) -> float | None:
         """Seconds to wait for the first of them, when nobody can be called; None when that would take too long.
@@ -70,7 +82,7 @@ class Candidates:
         A server that asks to be left alone is waited for as a retry would wait, an open circuit only for a moment.
         """
         waits: list[float] = []
-        for member in self._work:
+        for member in self._by_role.values():
             status = member.guard.breaker.status()
             patience = LEFT_ALONE if status.state is CircuitState.CLOSED else OPENED
             # Half open, the wait that is told is the worst case: the probes may come back any time.
@@ -79,10 +91,6 @@ class Candidates:
                 waits.append(status.wait)
         return min(waits, default=None)
 
-    def _in_order(self, *roles: Role) -> tuple[Candidate, ...]:
-        return tuple(self._roles(roles))
-
-    def _roles(self, roles: Sequence[Role]) -> Iterator[Candidate]:
-        for role in roles:
-            if role in self._by_role:
-                yield self._by_role[role]
+    def _with(self, role: Role, seconds: float | None) -> Candidate:
+        member = self._by_role[role]
+        return member if seconds is None else msgspec.structs.replace(member, seconds=seconds)

@@ -13,9 +13,6 @@ REPEATED_FAILURES = 3
 FAILURES = 10
 """Failures of any kind that end a turn."""
 
-STRUGGLING = 2
-"""Failures of the worker's own making after which the lead takes over."""
-
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where a turn ends with status `limit`.

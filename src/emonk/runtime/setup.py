@@ -10,6 +10,7 @@ from emonk.costs.spending import Spending
 from emonk.memory.doors import Kept
 from emonk.observe.alerts import Alert, Alerts, Level, raise_alert
 from emonk.resilience.guards import Guards
+from emonk.routing.opening import Routing
 from emonk.runtime.bills import Bills
 from emonk.runtime.candidates import Candidates
 from emonk.runtime.compression.room import Room
@@ -42,6 +43,7 @@ class Setup(msgspec.Struct, frozen=True):
     bills: Bills | None = None
     purpose: str = ""
     spending: Spending | None = None
+    routing: Routing = Routing()
 
     def tool(self, name: str) -> Runnable | None:
         """The tool of that name, also the one that reads long results."""

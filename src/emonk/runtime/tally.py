@@ -7,8 +7,11 @@ from emonk.errors import AgentError
 from emonk.events import Event, ModelSaid, StepFailed, Summarised, ToolReturned
 from emonk.messages import ToolResult
 from emonk.records import Usage
+from emonk.routing.course import UNUSABLE
 from emonk.runtime.ending import Ending, TurnEnded
-from emonk.runtime.limits import FAILURES, REPEATED_FAILURES, STRUGGLING, Limits
+from emonk.runtime.limits import FAILURES, REPEATED_FAILURES, Limits
+
+_UNUSABLE = ("", "unusable")
 
 
 class Tally:
@@ -19,7 +22,6 @@ class Tally:
         usage: their tokens.
         cost: their USD, None once one of them is unknown.
         failures: how often something went wrong; equal failures of one step count once.
-        own: how many of those were of the model's own making, so that a better one might do better.
     """
 
     def __init__(self, before: Iterable[Event] = ()) -> None:
@@ -27,7 +29,6 @@ class Tally:
         self.usage = Usage()
         self.cost: Decimal | None = Decimal(0)
         self.failures = 0
-        self.own = 0
         self._failures: dict[tuple[str, str], int] = {}
         self._recount(before)
 
@@ -49,11 +50,6 @@ class Tally:
             spent = "an unknown amount" if self.cost is None else f"{self.cost} USD"
             raise TurnEnded(Ending("limit", f"Stopped: {spent} spent, the limit is {limits.usd} USD.", "usd"))
 
-    @property
-    def struggling(self) -> bool:
-        """It is time to ask the lead."""
-        return self.own >= STRUGGLING
-
     def fail(self, returned: Sequence[ToolReturned]) -> None:
         """Count a step's failures, and end the turn at the third equal one."""
         for result in self._count_step(returned):
@@ -67,8 +63,11 @@ class Tally:
     def unusable(self) -> int:
         """Count an answer of the model that cannot be used; how many there were."""
         self.failures += 1
-        self.own += 1
-        return self._count(("", "unusable"))
+        return self._count(_UNUSABLE)
+
+    def usable(self) -> None:
+        """An answer could be used: those before it, which could not, are forgiven."""
+        self._failures.pop(_UNUSABLE, None)
 
     def _count_step(self, returned: Iterable[ToolReturned]) -> list[ToolResult]:
         """Equal failures within one step count once: the model had not seen the first when it made the second."""
@@ -76,7 +75,6 @@ class Tally:
         for one in failed:
             self._count(_key(one.result))
             self.failures += 1
-            self.own += one.correctable
         return [one.result for one in failed]
 
     def _count(self, key: tuple[str, str]) -> int:
@@ -91,9 +89,10 @@ class Tally:
                     step.append(event)
                 case ModelSaid(usage=usage, cost_usd=cost):
                     self.step(usage, cost)
+                    self.usable()
                     self._count_step(step)
                     step = []
-                case StepFailed(code="malformed_output", usage=usage, cost_usd=cost):
+                case StepFailed(code=code, usage=usage, cost_usd=cost) if code in UNUSABLE:
                     self.step(usage, cost)
                     self.unusable()
                 case Summarised(usage=usage, cost_usd=cost):

@@ -2,18 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from emonk.costs.budgets import Account
 from emonk.costs.spending import TurnBudget
 from emonk.errors import ConfigError, DeadlineExceeded, InfraError, InvalidConfig, MalformedOutput, kind_of
-from emonk.events import InboxItem, ToolReturned, TurnCancelled, TurnFinished, UserSaid
+from emonk.events import Event, InboxItem, ModelSaid, ToolReturned, TurnCancelled, TurnFinished, UserSaid
 from emonk.messages import ToolCall, ToolMessage, ToolResult
 from emonk.models.protocol import Outcome
 from emonk.observe.trace import trace_context
 from emonk.records import Reply
 from emonk.resilience.deadline import within
+from emonk.routing.tries import TOOL_NOT_USED
 from emonk.runtime.ask import PricedResponse
 from emonk.runtime.asking import Asker, ContextOverflow, Postponed
 from emonk.runtime.compression.compressor import TurnContext
@@ -23,6 +24,7 @@ from emonk.runtime.ending import CANCELLED, Ending, TurnEnded
 from emonk.runtime.journal import Journal
 from emonk.runtime.ledger import Ledger
 from emonk.runtime.progress import BudgetLow, Emit
+from emonk.runtime.route import Route
 from emonk.runtime.setup import Setup
 from emonk.runtime.tally import Tally
 from emonk.store.protocol import Claimed
@@ -50,6 +52,8 @@ class Turn:
         self._session_id = item.session.session_id
         self._trace_id = said.trace_id if said else ""
         self._lead = said is not None and said.lead
+        self._required = _required_tool(said, this_turn(claimed.events, item.message_id) if claimed.resumed else ())
+        self._route = Route(setup, journal, said, resumed=claimed.resumed)
         self._tally = Tally(this_turn(claimed.events, item.message_id) if claimed.resumed else ())
         ledger = Ledger(setup, journal, item, self._budget(item, emit))
         self._asker = Asker(
@@ -202,6 +206,8 @@ class Turn:
             match response.outcome:
                 case Outcome.TOOL_CALLS:
                     await self._step(answer)
+                case Outcome.COMPLETE if self._required and self._asker.error is None:
+                    self._unusable(answer, f"it does not call {self._required}", TOOL_NOT_USED)
                 case Outcome.COMPLETE:
                     return self._complete(answer)
                 case Outcome.TRUNCATED:
@@ -211,19 +217,23 @@ class Turn:
                     text = f"The provider declined to answer ({response.finish_reason})."
                     return Ending("failed", text, "blocked", (answer.said(),), InvalidConfig.__name__)
                 case Outcome.MALFORMED | Outcome.EMPTY:
-                    self._unusable(answer)
+                    detail = f"the provider reports {response.finish_reason or 'an empty answer'}"
+                    self._unusable(answer, detail, MalformedOutput.default_code)
 
     async def _ask(self) -> PricedResponse:
-        escalated = self._lead or self._tally.struggling
         await self._context.fit()
+        hardness = self._route.next(lambda: self._context.tokens)
         while True:
             try:
-                answer = await self._asker.ask(self._messages, self._context.tools, escalated=escalated)
+                answer = await self._asker.ask(
+                    self._messages, self._context.tools, hardness, required_tool=self._required
+                )
             except ContextOverflow as overflow:
                 if not await self._context.fit_after(overflow):
                     raise
             else:
                 self._context.answered(answer.response)
+                self._route.answered(self._asker)
                 self._tally.step(answer.response.usage, answer.cost)
                 return answer
 
@@ -240,6 +250,9 @@ class Turn:
     async def _step(self, answer: PricedResponse) -> None:
         """Run the calls of an answer. What is not repeatable begins and ends with its record being durable."""
         calls = answer.response.tool_calls
+        self._tally.usable()
+        if self._required in [call.name for call in calls]:
+            self._required = ""
         repeatable = all(self._repeatable(call) for call in calls)
         if repeatable:
             self._journal.note((answer.said(),))
@@ -296,16 +309,24 @@ class Turn:
             result=ToolResult(call.id, call.name, f"Not finished: the turn ended as {status}.", "not_run")
         )
 
-    def _unusable(self, answer: PricedResponse) -> None:
-        """A malformed or empty answer is asked for once more, then of the lead if that is another model."""
-        detail = f"the provider reports {answer.response.finish_reason or 'an empty answer'}"
-        failed = answer.failed("malformed_output", detail)
+    def _unusable(self, answer: PricedResponse, detail: str, code: str) -> None:
+        """An answer that cannot be used is asked for once more, then of the lead if that is another model."""
+        failed = answer.failed(code, detail)
         allowed = 2 if self._setup.candidates.can_escalate and not self._lead else 1
         if self._tally.unusable() > allowed:
             text = f"The model gave no usable answer {'twice' if allowed == 1 else 'three times'}: {detail}."
-            raise TurnEnded(Ending("failed", text, "malformed_output", (failed,), MalformedOutput.__name__))
+            raise TurnEnded(Ending("failed", text, code, (failed,), MalformedOutput.__name__))
         self._journal.note((failed,))
         self._messages.append(unusable_note(detail))
+
+
+def _required_tool(said: UserSaid | None, so_far: Iterable[Event]) -> str:
+    """The tool that has still to be called before there is an answer; empty where none has."""
+    required = said.hints.required_tool if said and said.hints else ""
+    called = required and any(
+        call.name == required for event in so_far if isinstance(event, ModelSaid) for call in event.message.tool_calls
+    )
+    return "" if called else required
 
 
 def _unknown(call: ToolCall) -> ToolResult:
