@@ -54,7 +54,7 @@ def test_it_speaks_json(rows: Path, tmp_path: Path) -> None:
     assert (trained["rows"], trained["bytes"]) == (240, model.stat().st_size)
     judged = spoken("eval", "--data", rows, "--model", model)["figures"]
     assert judged["random"]["apgr"] < judged["classifier"]["apgr"] <= judged["oracle"]["apgr"]
-    scored = spoken("score", "--model", model, "derive it")
+    scored = spoken("score", "--model", model, "please derive the integral number 3")
     assert (scored["goes_to"], scored["threshold"]) == ("lead", trained["threshold"])
 
 

@@ -87,11 +87,11 @@ def test_worked_examples_in_front_of_the_question_do_not_count(trained: Classifi
     assert trained.score(examples + "Question: name the capital") == trained.score("Question: name the capital")
 
 
-@pytest.mark.parametrize("share", [0.0, 0.2, 0.7, 1.0])
-def test_the_threshold_leaves_about_the_share_to_the_lead(share: float) -> None:
-    made = Classifier.train(rows(200), lead_share=share)
-    above = sum(made.score(text) >= made.threshold for text, _ in rows(200)) / 200
-    assert above == pytest.approx(share, abs=0.02)
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 1.0])
+def test_of_other_prompts_about_the_share_reaches_the_threshold(share: float) -> None:
+    made = Classifier.train(rows(300), lead_share=share)
+    above = sum(made.score(text) >= made.threshold for text, _ in rows(300, seed=4)) / 300
+    assert above == pytest.approx(share, abs=0.12)
 
 
 def test_a_trained_classifier_says_how_hard_a_task_is(trained: Classifier) -> None:

@@ -26,9 +26,16 @@ LENGTH_ALONE, LENGTH_ROWS = 0.25, 300
 """And how much more of few rows: this, fading with the number of rows."""
 FURTHEST = 3.0
 """Deviations that count: a prompt shorter or longer than all that were seen is as they are."""
-LEAST_SPREAD = 0.1
-"""Log lengths that differ less than this on average are as good as equal."""
+LEAST_SPREAD = 0.4
+"""A deviation of log length is at least this, as between prompts of one kind: lengths that hardly differ say little."""
 
+
+CROSS_FITTED, CROSS_FOLDS = 2000, 3
+"""Up to so many prompts the threshold is set by scores of prompts that were not trained on, in so many parts; what more
+prompts score is hardly changed by their own labels, and to learn several times would take long."""
+
+Seen = tuple[list[str], list[float]]
+"""The tokens of a prompt, and its features."""
 
 Told = Callable[[float], object]
 """Hears the part that is done."""
@@ -92,38 +99,27 @@ class Classifier:
 
     @classmethod
     def _fit(cls, prompts: Sequence[str], target: Sequence[float], lead_share: float, told: Told) -> Self:
-        questions = [question_of(prompt) for prompt in prompts]
-        tokens = [tokens_of(question) for question in questions]
-        features = [surface(question, words) for question, words in zip(questions, tokens, strict=True)]
-        mean = sum(target) / len(target)
-        rest = [value - mean for value in target]
-        lengths = [log1p(len(words)) for words in tokens]
-        middle = sum(lengths) / len(lengths)
-        spread = max(_deviation(lengths), LEAST_SPREAD)
-        parameters = Parameters(
-            rows=len(prompts),
-            mean=mean,
-            length=_slope(len(prompts)) * _deviation(target),
-            usual_length=middle,
-            spread_of_length=spread,
-            wording=train_wording(tokens, rest, penalty=PENALTY, pieces=PIECES, told=lambda part: told(part * 0.8)),
-            trees=trees.grow(features, rest, SHAPE, told=lambda part: told(0.8 + part * 0.2)),
-        )
-        made = cls(parameters)
-        scores = [made._scored(words, seen) for words, seen in zip(tokens, features, strict=True)]
+        seen = [_look(prompt) for prompt in prompts]
+        parameters = _learn(seen, target, told)
+        if len(prompts) > CROSS_FITTED:
+            made = cls(parameters)
+            scores = [made._scored(one) for one in seen]
+        else:
+            scores = [0.0] * len(seen)
+            for part in range(min(CROSS_FOLDS, len(seen))):
+                others = [place for place in range(len(seen)) if place % CROSS_FOLDS != part]
+                without = cls(_learn([seen[one] for one in others], [target[one] for one in others], told))
+                for place in range(part, len(seen), CROSS_FOLDS):
+                    scores[place] = without._scored(seen[place])
         return cls(msgspec.structs.replace(parameters, threshold=bound_for(scores, lead_share)))
 
     def score(self, text: str) -> float:
         """The higher, the more it needs the lead."""
-        question = question_of(text)
-        tokens = tokens_of(question)
-        return self._scored(tokens, surface(question, tokens))
+        return self._scored(_look(text))
 
     def explain(self, text: str) -> list[Part]:
         """What makes the score of a prompt, the weightiest first; the parts add up to it."""
-        question = question_of(text)
-        tokens = tokens_of(question)
-        features = surface(question, tokens)
+        tokens, features = _look(text)
         own = self._parameters
         words = own.wording.parts(tokens)
         seen = trees.parts(own.trees, features)
@@ -165,7 +161,8 @@ class Classifier:
         """
         return cls(read_model(path))
 
-    def _scored(self, tokens: Sequence[str], features: Sequence[float]) -> float:
+    def _scored(self, seen: Seen) -> float:
+        tokens, features = seen
         own = self._parameters
         learned = own.wording.score(tokens) + trees.predict(own.trees, features)
         return own.mean + learned / 2 + self._length(tokens)
@@ -174,6 +171,29 @@ class Classifier:
         own = self._parameters
         deviations = (log1p(len(tokens)) - own.usual_length) / own.spread_of_length
         return own.length * min(max(deviations, -FURTHEST), FURTHEST)
+
+
+def _look(prompt: str) -> Seen:
+    question = question_of(prompt)
+    tokens = tokens_of(question)
+    return tokens, surface(question, tokens)
+
+
+def _learn(seen: Sequence[Seen], target: Sequence[float], told: Told) -> Parameters:
+    """All but the threshold."""
+    tokens, features = [words for words, _ in seen], [numbers for _, numbers in seen]
+    mean = sum(target) / len(target)
+    rest = [value - mean for value in target]
+    lengths = [log1p(len(words)) for words in tokens]
+    return Parameters(
+        rows=len(seen),
+        mean=mean,
+        length=_slope(len(seen)) * _deviation(target),
+        usual_length=sum(lengths) / len(lengths),
+        spread_of_length=max(_deviation(lengths), LEAST_SPREAD),
+        wording=train_wording(tokens, rest, penalty=PENALTY, pieces=PIECES, told=lambda part: told(part * 0.8)),
+        trees=trees.grow(features, rest, SHAPE, told=lambda part: told(0.8 + part * 0.2)),
+    )
 
 
 def bound_for(scores: Sequence[float], share: float) -> float:
