@@ -324,3 +324,15 @@ def test_a_file_tunes_routing(tmp_path: Path) -> None:
 def test_routing_that_is_no_section_is_refused(routing: Any) -> None:
     with pytest.raises(InvalidConfig, match="routing is"):
         Agent("a", routing=routing)
+
+
+def test_a_classifier_that_is_not_there_or_none_is_one_clear_error_at_start(tmp_path: Path, store: str) -> None:
+    async def main() -> None:
+        broken = tmp_path / "broken"
+        broken.write_bytes(b"\x00 no model")
+        for path in (tmp_path / "missing", broken, tmp_path):
+            agent = agent_with(store, models(lead=[], worker=[]), routing=RoutingSection(classifier=str(path)))
+            with pytest.raises(InvalidConfig, match=r"routing\.classifier"):
+                await agent.start()
+
+    asyncio.run(main())
