@@ -255,6 +255,12 @@ def test_bound_thinking_may_be_dropped_once_its_conversation_has_changed() -> No
     assert [block["type"] for block in without["messages"][1]["content"]] == ["tool_use"]
 
 
+def test_a_result_of_a_server_that_holds_nothing_is_not_sent() -> None:
+    call = Foreign("anthropic", {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}})
+    empty = Foreign("anthropic", {"type": "web_search_tool_result", "tool_use_id": "s1"})
+    assert turns(user("hi"), AssistantMessage((call, empty), "anthropic"), user("so?")) == [said("hi", "so?")]
+
+
 def test_images_and_files_of_the_user() -> None:
     parts = (Text("See"), PNG, Blob("image/jpg", b"x"), Blob("application/pdf", b"%PDF"), Blob("text/csv", b"a,b"))
     sent = turns(user(parts))[0]["content"]

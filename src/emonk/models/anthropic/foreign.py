@@ -11,7 +11,7 @@ THOUGHTS = frozenset({"thinking", "redacted_thinking"})
 
 SERVER_CALL = "server_tool_use"
 
-_FIELDS: Mapping[str, tuple[str, type]] = {
+_FIELDS: Mapping[str, tuple[str, type | tuple[type, ...]]] = {
     "redacted_thinking": ("data", str),
     SERVER_CALL: ("input", dict),
     "bash_code_execution_tool_result": ("content", dict),
@@ -19,7 +19,7 @@ _FIELDS: Mapping[str, tuple[str, type]] = {
     "text_editor_code_execution_tool_result": ("content", dict),
     "tool_search_tool_result": ("content", dict),
     "web_fetch_tool_result": ("content", dict),
-    "web_search_tool_result": ("content", object),
+    "web_search_tool_result": ("content", (list, dict)),
 }
 """The kinds that the API takes back without a beta header, each with a field that it must have, and of which type.
 
