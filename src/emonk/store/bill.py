@@ -8,6 +8,7 @@ import msgspec
 
 from emonk.records import Usage, UsageRow
 from emonk.store.limits import check_texts
+from emonk.store.refusals import no_text
 from emonk.store.usage_protocol import UsageFilter, UsageGroup, UsageTotal
 
 _PLACES = 12
@@ -52,7 +53,7 @@ def distinct(rows: Iterable[UsageRow]) -> tuple[UsageRow, ...]:
     kept: dict[str, UsageRow] = {}
     for row in rows:
         texts = (row.row_id, row.agent, row.session_id, row.user_id, row.trace_id, row.purpose, row.provider, row.model)
-        check_texts("".join((*texts, row.error, row.message_id, row.role, row.lead, *row.price, *row.price.values())))
+        check_texts("".join((*texts, row.error, row.message_id, row.role, row.lead)))
         to_units(row.cost_usd)
         to_units(row.estimate_usd)
         earlier = kept.get(row.row_id)
@@ -67,8 +68,15 @@ def replaces(row: UsageRow, earlier: UsageRow) -> bool:
 
 
 def to_text(price: Mapping[str, str]) -> str:
-    """The rates of a row as stores of tables keep them; empty where there are none."""
-    return _json.encode(price).decode() if price else ""
+    """The rates of a row as stores of tables keep them; empty where there are none.
+
+    Raises:
+        InvalidConfig: they hold half a character.
+    """
+    try:
+        return _json.encode(price).decode() if price else ""
+    except UnicodeEncodeError as error:
+        raise no_text(error) from None
 
 
 def to_price(text: str) -> dict[str, str]:

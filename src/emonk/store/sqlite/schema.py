@@ -145,7 +145,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE usage ADD COLUMN lead TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE usage ADD COLUMN price TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE usage ADD COLUMN estimate INTEGER",
-        "CREATE INDEX usage_by_user ON usage (user_id, started_at)",
     ),
 )
 
