@@ -18,6 +18,7 @@ import pytest
 from emonk.errors import EmonkError, InvalidConfig, Unavailable
 from emonk.messages import user
 from emonk.models.answers import ANSWER_LIMIT
+from emonk.models.anthropic.model import AnthropicModel
 from emonk.models.gemini.model import GeminiModel
 from emonk.models.openai.model import OpenAIModel
 from emonk.models.protocol import Model, ModelRequest
@@ -26,13 +27,14 @@ from emonk.testing.gemini_answers import Chunks, Raw, says
 
 ASKING = ModelRequest([user("hi")])
 PAGE = b"<!DOCTYPE html><html><head><title>Welcome</title></head><body>Log in</body></html>"
-NO_UTF_8 = b'{"id": "\xff", "responseId": "\xff"}'
+NO_UTF_8 = b'{"type": "message", "id": "\xff", "responseId": "\xff"}'
 Serving = Callable[[asyncio.StreamWriter], Awaitable[None]]
 Making = Callable[[str], Model]
 
 ADAPTERS: dict[str, Making] = {
     "gemini": lambda url: GeminiModel("gemini-2.5-flash", api_key="a-key", base_url=url),
     "openai": lambda url: OpenAIModel("gpt-4o", api_key="a-key", base_url=url),
+    "anthropic": lambda url: AnthropicModel("claude-sonnet-4-5", api_key="a-key", base_url=url),
     "openai-responses": lambda url: OpenAIModel("gpt-4o", api_key="a-key", base_url=url, api="responses"),
 }
 EACH = pytest.mark.parametrize("make", ADAPTERS.values(), ids=ADAPTERS)
