@@ -22,7 +22,7 @@ PIECES = 0.5
 SHAPE = trees.Shape()
 LENGTH = 0.06
 """What is thought of long prompts before any is seen: each deviation of log length adds this many of the target."""
-LENGTH_ALONE, LENGTH_ROWS = 0.25, 300
+LENGTH_ALONE, LENGTH_ROWS = 0.6, 200
 """And how much more of few rows: this, fading with the number of rows."""
 FURTHEST = 3.0
 """Deviations that count: a prompt shorter or longer than all that were seen is as they are."""
