@@ -285,6 +285,9 @@ def test_the_key_of_the_cache_is_that_of_the_conversation_and_goes_to_openai_onl
         assert typed(ModelRequest([user("other")], instructions="x"), endpoint)["prompt_cache_key"] not in keys
         assert "prompt_cache_key" not in typed(ModelRequest(first, cache_prompt=False), endpoint)
     assert "prompt_cache_key" not in typed(ModelRequest(first), LOCAL)
+    claude = written(ModelRequest(first), ROUTER, name="anthropic/claude-sonnet-4.6")
+    assert claude["cache_control"] == {"type": "ephemeral"}
+    assert "cache_control" not in written(ModelRequest(first), ROUTER, name="openai/o3")
 
 
 @pytest.mark.parametrize(

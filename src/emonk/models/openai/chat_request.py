@@ -38,6 +38,7 @@ class ChatWriter:
     def __init__(self, name: str, endpoint: Endpoint) -> None:
         self._name = name
         self._endpoint = endpoint
+        self._marks_cache = endpoint.marks_cache(name)
         self._tools: tuple[ToolLike, ...] = ()
         self._encoded_tools = msgspec.Raw(b"[]")
         self._names: Mapping[str, str] = {}
@@ -64,6 +65,8 @@ class ChatWriter:
         self._settings(request, body)
         if request.cache_prompt and own:
             body["prompt_cache_key"] = cache_key(request, request.tools)
+        elif request.cache_prompt and self._marks_cache:
+            body["cache_control"] = {"type": "ephemeral"}
         if stream:
             body["stream"] = True
             body["stream_options"] = {"include_usage": True}

@@ -29,6 +29,8 @@ _CHAT_ALIAS = re.compile(r".*chat-latest")
 _REASONING = re.compile(r"o\d|gpt-(?:[5-9]|\d\d)|codex")
 _NOT_REASONING = re.compile(r"gpt-5-chat|.*-chat-latest|gpt-5-search")
 
+_MARKS_CACHE = re.compile(r"(?i)(?:.*\.)?openrouter\.ai")
+
 _NEEDS_REASONING = re.compile(r"(?i)(?:.*\.)?(?:deepseek\.com|moonshot\.(?:ai|cn))")
 
 
@@ -53,6 +55,13 @@ class Endpoint(msgspec.Struct, frozen=True):
     def needs_key(self) -> bool:
         """A server on this machine, such as Ollama or vLLM, is mostly open."""
         return self.host not in LOOPBACK
+
+    def marks_cache(self, name: str) -> bool:
+        """Whether the server has to be asked for caching: OpenRouter for Claude, which caches nothing by itself.
+
+        https://openrouter.ai/docs/client-sdks/typescript/models/anthropiccachecontroldirective.
+        """
+        return _MARKS_CACHE.fullmatch(self.host) is not None and "claude" in name
 
     @property
     def needs_reasoning(self) -> bool:
