@@ -14,6 +14,7 @@ from emonk.messages import AssistantMessage, AssistantPart, Blob, Foreign, Text,
 from emonk.models.fields import as_bytes, as_list, as_object, as_text
 from emonk.models.openai.calls import PendingCall, arguments_text, read_calls
 from emonk.models.openai.errors import Failure, read_failure
+from emonk.models.openai.responses_request import PHASES
 from emonk.models.openai.usage import read_responses_usage
 from emonk.models.outcome import outcome_of
 from emonk.models.protocol import ModelDelta, ModelResponse, Outcome, TextDelta, ThinkingDelta
@@ -28,7 +29,6 @@ OUTCOMES: Mapping[str, Outcome] = {
 """Finish reasons that say more than the content does."""
 
 _ENDS = frozenset({"response.completed", "response.incomplete", "response.done"})
-_PHASES = frozenset({"commentary", "final_answer"})
 
 
 class Body(msgspec.Struct):
@@ -215,7 +215,7 @@ class _Reader:
     def _message(self, item: Mapping[str, Any]) -> Iterator[AssistantPart]:
         phase = item.get("phase")
         signature = as_text(item.get("id"))
-        if as_text(phase) in _PHASES:
+        if as_text(phase) in PHASES:
             signature = f"{signature} {phase}"
         content = item.get("content")
         if isinstance(content, str):

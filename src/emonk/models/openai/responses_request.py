@@ -43,6 +43,9 @@ from emonk.models.protocol import ModelRequest, ToolLike
 LEAST_OUTPUT = 16
 """Tokens below which OpenAI takes no `max_output_tokens`."""
 
+PHASES = frozenset({"commentary", "final_answer"})
+"""What a message of the model can be part of, which it wants to be told again."""
+
 _ENCRYPTED = "reasoning.encrypted_content"
 
 
@@ -238,7 +241,7 @@ def _said(texts: Sequence[str], signature: str | None, *, kept: bool) -> Json:
     if kept and identifier:
         content: list[Json] = [{"type": "output_text", "text": text, "annotations": []}]
         item = {"type": "message", "id": identifier, "role": "assistant", "status": "completed", "content": content}
-    if phase:
+    if phase in PHASES:
         item["phase"] = phase
     return item
 
