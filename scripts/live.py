@@ -30,10 +30,10 @@ from emonk.runtime.compression.section import ContextSection
 from emonk.store.usage_protocol import UsageFilter
 
 MODELS = (
-    "gemini:gemini-2.5-flash-lite",
-    "vertex:gemini-2.5-flash-lite",
-    "openai:gpt-4.1-nano",
-    "openai-responses:gpt-4.1-nano",
+    "gemini:gemini-3.5-flash-lite",
+    "vertex:gemini-3.5-flash-lite",
+    "openai:gpt-4.1-mini",
+    "openai-responses:gpt-5.6-luna",
     "anthropic:claude-haiku-4-5",
 )
 NEEDS: Mapping[str, tuple[str, ...]] = {

@@ -74,7 +74,7 @@ def test_every_check_passes_at_the_stand_ins_and_what_has_no_key_is_skipped(proj
     assert (ended.returncode, [line for line in lines if "FAILED" in line]) == (0, []), ended.stdout + ended.stderr
     assert sum(": ok, " in line for line in lines) == 4 * 5
     assert [line for line in lines if "skipped" in line] == [
-        "vertex:gemini-2.5-flash-lite: skipped: no GOOGLE_APPLICATION_CREDENTIALS or GOOGLE_CLOUD_PROJECT"
+        "vertex:gemini-3.5-flash-lite: skipped: no GOOGLE_APPLICATION_CREDENTIALS or GOOGLE_CLOUD_PROJECT"
     ]
 
 
@@ -85,5 +85,5 @@ def test_a_provider_that_fails_is_told_and_the_exit_code_is_1(project: Path) -> 
 
     ended = asyncio.run(main())
     assert ended.returncode == 1
-    assert "gemini:gemini-2.5-flash-lite: generate: FAILED: Gemini (gemini-2.5-flash-lite): no access" in ended.stdout
+    assert "gemini:gemini-3.5-flash-lite: generate: FAILED: Gemini (gemini-3.5-flash-lite): no access" in ended.stdout
     assert "a-key" not in ended.stdout
