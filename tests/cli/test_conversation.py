@@ -13,6 +13,7 @@ from emonk.events import (
     Logged,
     ModelSaid,
     Opaque,
+    Routed,
     StepFailed,
     Summarised,
     ToolReturned,
@@ -203,3 +204,16 @@ def test_nothing_that_was_said_steers_the_terminal(
         text = text.replace(f"\x1b[{code}", "")
     assert "evil" in text
     assert not [line for line in text.splitlines() if set("\x1b\x07\u202e\x9b") & set(line)]
+
+
+def test_a_decision_of_routing_is_one_quiet_line_that_steers_no_terminal() -> None:
+    plain = Routed(role="worker", model="gemini:g", reason="no rule makes it harder", complexity="simple")
+    stands_in = Routed(role="fallback", model="offline", reason="it is down")
+    attack = Routed(role=ATTACK, model=ATTACK, reason=ATTACK, complexity=ATTACK, phase=ATTACK)
+    lines = list(Conversation(log(plain, stands_in, attack), io.StringIO()).lines())
+    assert lines[:2] == [
+        "[a simple task, work: worker gemini:g; no rule makes it harder]",
+        "[fallback offline; it is down]",
+    ]
+    assert len(lines) == 3
+    assert not set(lines[2]) & set("\x1b\x07\u202e")

@@ -220,7 +220,7 @@ class Conversation:
 
 
 def _routed_line(routed: Routed) -> str:
-    task = f"a {routed.complexity} task, {routed.phase}: " if routed.complexity else ""
+    task = f"a {one_line(routed.complexity)} task, {one_line(routed.phase)}: " if routed.complexity else ""
     return f"[{task}{one_line(routed.role)} {one_line(routed.model)}; {one_line(routed.reason, REASON_CHARACTERS)}]"
 
 

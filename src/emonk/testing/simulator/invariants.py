@@ -7,7 +7,7 @@ from typing import cast
 import msgspec
 
 from emonk.errors import InvalidConfig
-from emonk.testing.simulator import acts, billing, circuits, ledger, requests, service, sessions, survival
+from emonk.testing.simulator import acts, billing, circuits, ledger, requests, routes, service, sessions, survival
 from emonk.testing.simulator.history import Came, Granted, History, Noted, Sent, ToolBegan, ToolLeft, same_each_time
 
 Invariant = Callable[[History], Iterable[str]]
@@ -77,6 +77,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     requests.requests_are_valid,
     requests.every_provider_takes_every_request,
     survival.no_logged_answer_is_asked_for_again,
+    routes.each_way_follows_from_its_log,
     requests.no_retry_before_the_hint,
     requests.no_retry_after_a_final_error,
     requests.no_retry_after_output_began,
