@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from emonk.errors import (
@@ -25,6 +26,11 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 TRUST = "if that certificate is to be trusted, name a file with it or its issuer in SSL_CERT_FILE, and start again"
 
 _ERROR_LIMIT = 256 * 1024  # bytes; an error says what it has to say in far less
+
+LINGER = 0.2
+"""Seconds for which the end of a body is awaited whose answer is over."""
+
+_LINGER_LIMIT = 64 * 1024
 
 ErrorReader = Callable[[int, Mapping[str, str], bytes], InfraError | ConfigError | MalformedOutput]
 """What a provider's error means: from status, headers and body."""
@@ -95,8 +101,14 @@ class HttpClient:
         # Raised out here, so that no context leads to the request and its headers.
         raise failure
 
-    async def stream(self, path: str, body: bytes) -> AsyncGenerator[bytes]:
+    async def stream(self, path: str, body: bytes, over: Callable[[], bool] = lambda: False) -> AsyncGenerator[bytes]:
         """The body of a 2xx answer as it arrives, if it is an event stream.
+
+        Args:
+            path: after the base URL.
+            body: of the request.
+            over: tells after a piece that nothing of the body is needed any more: its end is awaited for a moment, so
+                that the connection can be used again, and no failure counts.
 
         Raises:
             InfraError: the provider cannot be reached, cannot serve, or breaks off; `too_large` when it sends more than
@@ -116,6 +128,9 @@ class HttpClient:
                         if size > ANSWER_LIMIT:
                             break
                         yield chunk
+                        if over():
+                            await _read_off(answer, lines.faults)
+                            return
                     else:
                         return
                     failure = too_large(self._host)
@@ -181,6 +196,17 @@ class HttpClient:
         from emonk.models.cassette.lines import RecordingLines  # noqa: PLC0415 - as above
 
         return RecordingLines(lines, self._cassette, self._provider, base)
+
+
+async def _read_off(answer: Answering, faults: tuple[type[Exception], ...]) -> None:
+    """Read to the end of a body that is not needed, unless that takes long."""
+    left = _LINGER_LIMIT
+    with suppress(TimeoutError, *faults):
+        async with asyncio.timeout(LINGER):
+            async for piece in answer.content.iter_any():
+                left -= len(piece)
+                if left < 0:
+                    return
 
 
 def _is_event_stream(headers: Mapping[str, str]) -> bool:

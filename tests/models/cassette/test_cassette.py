@@ -18,9 +18,12 @@ from emonk.models.cassette.cassette import Cassette
 from emonk.models.cassette.current import inserted
 from emonk.models.protocol import Model, ModelRequest, ModelResponse, TextDelta, ToolSchema
 from emonk.store.usage_protocol import UsageFilter
+from emonk.testing import anthropic_answers, openai_answers
+from emonk.testing.anthropic import AnthropicServer
 from emonk.testing.gemini import GeminiServer
 from emonk.testing.gemini_answers import Answer, Chunks, Drop, Raw, body, calls, rate_limited, says, stream
 from emonk.testing.google_tokens import TokenServer
+from emonk.testing.openai import OpenAIServer
 
 SECRET = "AIza-a-secret-of-this-machine"
 ASKING = ModelRequest([user("hi")])
@@ -274,6 +277,32 @@ async def weather(city: str) -> str:
         city: where.
     """
     return f"rain in {city}"
+
+
+SERVERS: dict[str, tuple[Callable[..., Any], Any]] = {
+    "gemini:gemini-2.5-flash": (GeminiServer, stream([says("Hello "), says("you.")])),
+    "openai:gpt-4o": (OpenAIServer, openai_answers.message("Hello you.")),
+    "openai-responses:o3": (OpenAIServer, openai_answers.response(openai_answers.item("Hello you."))),
+    "anthropic:claude-sonnet-4-5": (AnthropicServer, anthropic_answers.says("Hello you.")),
+}
+
+
+@pytest.mark.parametrize("spec", SERVERS)
+def test_streams_of_every_provider_come_again(tmp_path: Path, spec: str) -> None:
+    make_server, said = SERVERS[spec]
+
+    async def record() -> tuple[str, list[Any]]:
+        async with make_server([said]) as server:
+            with inserted(Cassette(tmp_path, record=True)):
+                model = create(spec, api_key=SECRET, base_url=server.base_url)
+            pieces = await streamed(model)
+            await model.aclose()
+            return server.base_url, pieces
+
+    base_url, before = asyncio.run(record())
+    assert before[-1].text == "Hello you."
+    with inserted(Cassette(tmp_path, record=False)):
+        assert asyncio.run(streamed(create(spec, base_url=base_url))) == before
 
 
 def test_an_agent_s_turn_comes_again_and_is_billed_as_a_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,10 +3,11 @@
 import asyncio
 import traceback
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from emonk.errors import (
     EmonkError,
@@ -18,7 +19,7 @@ from emonk.errors import (
     Unavailable,
 )
 from emonk.messages import Foreign, Text, Thinking, ToolCall, tool_result, user
-from emonk.models import create
+from emonk.models import create, http
 from emonk.models.openai.model import OpenAIModel
 from emonk.models.protocol import (
     ModelRequest,
@@ -386,3 +387,66 @@ def test_a_stream_that_goes_on_after_its_end_is_left() -> None:
         b'data: {"choices": [{"delta": {"content": "x"}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\ndata: {oops\n\n'
     )
     assert streamed(Chunks([ended]))[-1].text == "x"
+
+
+class Held:
+    """A server whose streams say that they are over, and end only when they are let go."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+        self.connections: set[int] = set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[OpenAIModel]:
+        app = web.Application()
+        app.router.add_post("/v1/chat/completions", self._handle)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        model = OpenAIModel("gpt-test", base_url=f"http://127.0.0.1:{runner.addresses[0][1]}/v1")
+        try:
+            yield model
+        finally:
+            self.go.set()
+            await model.aclose()
+            await runner.cleanup()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        self.connections.add(id(request.transport))
+        answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await answer.prepare(request)
+        for piece in stream([chunk(delta(content="Hi.")), chunk(delta("stop"))]).pieces:
+            await answer.write(piece)
+        await self.go.wait()
+        with suppress(ConnectionError):  # the client may have gone
+            await answer.write_eof()
+        return answer
+
+
+def test_a_connection_is_used_again_though_its_end_comes_after_the_answer() -> None:
+    held = Held()
+
+    async def main() -> None:
+        async with held.running() as model:
+            for _ in range(4):
+                held.go.clear()
+                async for piece in model.stream(ASKING):
+                    if isinstance(piece, ModelResponse):
+                        assert piece.text == "Hi."
+                        held.go.set()
+                await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert len(held.connections) == 1
+
+
+def test_an_answer_does_not_wait_for_a_server_that_never_ends_its_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "LINGER", 0.01)
+    held = Held()
+
+    async def main() -> list[Any]:
+        async with held.running() as model, asyncio.timeout(10):
+            return [piece async for piece in model.stream(ASKING)]
+
+    *_, whole = asyncio.run(main())
+    assert whole.text == "Hi."

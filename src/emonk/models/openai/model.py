@@ -104,25 +104,22 @@ class OpenAIModel:
         """
         written = self._writer.write(request, stream=True)
         answer = self._begin(written.names)
-        async with aclosing(self._pieces(answer, written.body)) as pieces:
-            async for delta in pieces:
-                yield delta
-        if not answer.complete:
-            raise Unavailable(f"{self._name}: the stream ended before the answer did", code="interrupted")
-        yield answer.response()
-
-    async def aclose(self) -> None:
-        await self._http.aclose()
-
-    async def _pieces(self, answer: Answer, body: bytes) -> AsyncGenerator[ModelDelta]:
         events = EventParser()
-        async with aclosing(self._http.stream("", body)) as chunks:
+        async with aclosing(self._http.stream("", written.body, lambda: answer.done)) as chunks:
             async for chunk in chunks:
                 for event in events.feed(chunk):
                     for delta in self._take(answer, event.data, event.event):
                         yield delta
-                    if answer.done:
-                        return
+                    if answer.done:  # it does not wait for the end of the body
+                        yield answer.response()
+                        break
+        if not answer.complete:
+            raise Unavailable(f"{self._name}: the stream ended before the answer did", code="interrupted")
+        if not answer.done:
+            yield answer.response()
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
 
     def _take(self, answer: Answer, data: bytes, event: str) -> list[ModelDelta]:
         try:
