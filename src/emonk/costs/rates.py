@@ -1,6 +1,7 @@
 """What a million tokens cost."""
 
 from decimal import Decimal
+from functools import lru_cache
 
 import msgspec
 
@@ -9,7 +10,7 @@ from emonk.records import Usage
 _MILLIONTHS = -6
 
 
-class Rates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Rates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, cache_hash=True):
     """USD per million tokens of each kind, as they were applied: those of the day and of the tier.
 
     Attributes:
@@ -50,5 +51,10 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return cost.scaleb(_MILLIONTHS) + self.request
 
     def as_row(self) -> dict[str, str]:
-        """Itself as a usage row keeps it."""
-        return msgspec.to_builtins(self)
+        """Itself as a usage row keeps it: one mapping for all calls with these rates, not to be changed."""
+        return _as_row(self)
+
+
+@lru_cache(maxsize=1024)
+def _as_row(rates: Rates) -> dict[str, str]:
+    return msgspec.to_builtins(rates)

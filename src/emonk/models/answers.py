@@ -21,6 +21,14 @@ class Content(Protocol):
         """Its pieces as they arrive."""
         ...
 
+    def is_eof(self) -> bool:
+        """All of it is here."""
+        ...
+
+    def read_nowait(self) -> bytes:
+        """What is here and was not read."""
+        ...
+
 
 class Answering(Protocol):
     """An answer whose head is there."""
@@ -61,19 +69,25 @@ async def read_whole(answer: Answering, host: str) -> bytes:
     Raises:
         Unavailable: `too_large`: there is more than `ANSWER_LIMIT`; `malformed_body`: nothing, or a page for people.
     """
-    size = 0
-    pieces: list[bytes] = []
-    async for piece in answer.content.iter_any():
-        size += len(piece)
-        if size > ANSWER_LIMIT:
-            raise too_large(host)
-        pieces.append(piece)
-    body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    content = answer.content
+    # A short one nearly always is there with its head.
+    body = content.read_nowait() if content.is_eof() else await _read_on(content, host)
     if not body:
         raise Unavailable(f"{host} sent an empty answer ({answer.status})", code="malformed_body")
     if body[:1] not in b"{[" and is_page(body):
         raise Unavailable(f"{host} sent a web page ({answer.status})", hint=_NO_API, code="malformed_body")
     return body
+
+
+async def _read_on(content: Content, host: str) -> bytes:
+    size = 0
+    pieces: list[bytes] = []
+    async for piece in content.iter_any():
+        size += len(piece)
+        if size > ANSWER_LIMIT:
+            raise too_large(host)
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def too_large(host: str) -> InfraError:

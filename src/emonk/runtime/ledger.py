@@ -3,11 +3,9 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Protocol
+from typing import Literal, NamedTuple, Protocol
 
-import msgspec
-
-from emonk.clock import MICROSECONDS, Clock
+from emonk.clock import MICROSECONDS
 from emonk.costs.book import Cost
 from emonk.costs.spending import Reserved, TurnBudget
 from emonk.errors import ConfigError, EmonkError, InfraError, QuotaExhausted, RateLimited, UnknownPrice
@@ -31,6 +29,7 @@ OFFLINE = "offline"
 REPLAY = "replay"
 """The purpose of a call that a cassette answered: its row has the recorded usage, and costs nothing."""
 
+_ZERO = Decimal(0)
 _NOT_SENT = frozenset({"unreachable", "tls"})
 
 
@@ -64,10 +63,12 @@ class Ledger:
     A row is durable within `GATHER_SECONDS`, while its call is under way.
 
     Attributes:
+        clock: of the agent.
         size: how large the next request of the turn itself will be, in tokens; None to count each request.
     """
 
     def __init__(self, setup: Setup, journal: Journal, item: InboxItem, budget: TurnBudget | None = None) -> None:
+        self.clock = setup.clock
         self._setup = setup
         self._bills = setup.bills
         self._journal = journal
@@ -102,35 +103,44 @@ class Ledger:
             estimate = self._estimate(spec, request, purpose)
             reserved = self._budget.reserve(estimate)
             self._budget.warn()
-        clock, item = self._setup.clock, self._item
-        provider, _, model = spec.partition(":")
-        row = UsageRow(
-            row_id=uuid7(),
+        called = _Called(self, candidate, purpose, estimate, reserved)
+        if self._bills is None:
+            self._journal.bill(called.row())
+        else:
+            self._bills.add(called.row_id, called.row)
+        return called
+
+    def row(self, called: "_Called", ended: "_Ended | None" = None) -> UsageRow:
+        """The row of a call as it stands."""
+        item, replayed = self._item, called.replayed
+        state, usage, cost, price, error = ended or _Ended("started", cost_usd=_ZERO if replayed else None)
+        provider, _, model = called.spec.partition(":")
+        return UsageRow(
+            row_id=called.row_id,
             agent=item.session.agent,
             session_id=item.session.session_id,
             user_id=item.user_id,
             trace_id=self._trace_id,
-            purpose=REPLAY if replaying() else self._setup.purpose or purpose or self._purpose,
+            purpose=REPLAY if replayed else self._setup.purpose or called.purpose or self._purpose,
             provider=provider,
             model=model,
-            state="started",
-            started_at=int(clock.time() * MICROSECONDS),
-            cost_usd=Decimal(0) if replaying() else None,
+            state=state,
+            started_at=called.started_at,
+            seconds=called.seconds() if ended else 0.0,
+            usage=usage,
+            cost_usd=cost,
+            error=error,
             message_id=item.message_id,
-            role=candidate.role,
-            lead="" if replaying() else self._lead,  # a replay saves nothing
-            estimate_usd=estimate,
+            role=called.role,
+            lead="" if replayed else self._lead,  # a replay saves nothing
+            price=price,
+            estimate_usd=called.estimate,
         )
-        if self._bills is None:
-            self._journal.bill(row)
-        else:
-            self._bills.add(row)
-        return _Called(self, row, spec, clock, reserved)
 
     def end(self, row: UsageRow, reserved: Reserved | None) -> None:
         """The row of a call that has ended; it is written with what the call adds to the log."""
         if self._bills is not None and self._bills.apart:
-            self._bills.add(row)
+            self._bills.add(row.row_id, lambda: row)
         else:
             if self._bills is not None:
                 self._bills.take(row.row_id)
@@ -145,7 +155,7 @@ class Ledger:
         """What a call may cost: by the size of its context, and by how long answers were so far or may be."""
         size = self.size() if self.size is not None and not purpose else _counted(spec, request)
         output = request.max_output_tokens or (self._budget.expected_output(spec) if self._budget else 0)
-        cost = self._price(spec, Usage(size, output), "", int(self._setup.clock.time() * MICROSECONDS))
+        cost = self._price(spec, Usage(size, output), "", int(self.clock.time() * MICROSECONDS))
         return cost.total_usd if cost else None
 
     def cost(self, spec: str, response: ModelResponse, at: int) -> Cost | None:
@@ -163,52 +173,67 @@ class Ledger:
 class _Called:
     """The entry of a call that is under way."""
 
-    __slots__ = ("_began", "_clock", "_ledger", "_reserved", "_row", "_spec")
+    __slots__ = (
+        "_began",
+        "_ledger",
+        "_reserved",
+        "estimate",
+        "purpose",
+        "replayed",
+        "role",
+        "row_id",
+        "spec",
+        "started_at",
+    )
 
-    def __init__(self, ledger: Ledger, row: UsageRow, spec: str, clock: Clock, reserved: Reserved | None) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        candidate: Candidate,
+        purpose: str,
+        estimate: Decimal | None,
+        reserved: Reserved | None,
+    ) -> None:
         self._ledger = ledger
-        self._row = row
-        self._spec = spec
         self._reserved = reserved
-        self._clock = clock
-        self._began = clock.monotonic()
+        self._began = ledger.clock.monotonic()
+        self.row_id = uuid7()
+        self.started_at = int(ledger.clock.time() * MICROSECONDS)
+        self.role = candidate.role
+        self.spec = candidate.model.spec
+        self.purpose = purpose
+        self.estimate = estimate
+        self.replayed = replaying()
+
+    def row(self) -> UsageRow:
+        """Its row before it has ended."""
+        return self._ledger.row(self)
+
+    def seconds(self) -> float:
+        return round(self._ledger.clock.monotonic() - self._began, 6)
 
     def answered(self, response: ModelResponse) -> Decimal | None:
-        if self._row.purpose == REPLAY:
-            return self._replayed(response)
-        cost = self._ledger.cost(self._spec, response, self._row.started_at)
-        self._ledger.end(
-            msgspec.structs.replace(
-                self._row,
-                state="completed",
-                seconds=self._seconds(),
-                usage=response.usage,
-                cost_usd=cost.total_usd if cost else None,
-                price=cost.rates.as_row() if cost else {},
-            ),
-            self._reserved,
-        )
-        return cost.total_usd if cost else None
+        cost = None if self.replayed else self._ledger.cost(self.spec, response, self.started_at)
+        usd = cost.total_usd if cost else _ZERO if self.replayed else None
+        self._end(_Ended("completed", response.usage, usd, cost.rates.as_row() if cost else {}))
+        return usd
 
     def failed(self, error: BaseException, code: str = "") -> None:
-        cost = None if may_be_billed(error) and self._row.purpose != REPLAY else Decimal(0)
-        self._ledger.end(
-            msgspec.structs.replace(
-                self._row, state="failed", seconds=self._seconds(), cost_usd=cost, error=code or _code(error)
-            ),
-            self._reserved,
-        )
+        usd = None if may_be_billed(error) and not self.replayed else _ZERO
+        self._end(_Ended("failed", cost_usd=usd, error=code or _code(error)))
 
-    def _replayed(self, response: ModelResponse) -> Decimal:
-        free = Decimal(0)
-        row = msgspec.structs.replace(
-            self._row, state="completed", seconds=self._seconds(), usage=response.usage, cost_usd=free
-        )
-        self._ledger.end(row, self._reserved)
-        return free
+    def _end(self, ended: "_Ended") -> None:
+        self._ledger.end(self._ledger.row(self, ended), self._reserved)
 
-    def _seconds(self) -> float:
-        return round(self._clock.monotonic() - self._began, 6)
+
+class _Ended(NamedTuple):
+    """What came of a call."""
+
+    state: Literal["started", "completed", "failed"]
+    usage: Usage = Usage()
+    cost_usd: Decimal | None = None
+    price: dict[str, str] = {}  # noqa: RUF012 - never changed
+    error: str = ""
 
 
 def may_be_billed(error: BaseException) -> bool:

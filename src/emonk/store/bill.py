@@ -26,7 +26,10 @@ def to_units(cost: Decimal | None) -> int | None:
     if cost is None:
         return None
     try:
-        units = int(_money.to_integral_value(_money.scaleb(cost, _PLACES)))
+        scaled = _money.scaleb(cost, _PLACES)
+        units = int(scaled)
+        if units != scaled:
+            units = int(_money.to_integral_value(scaled))
     except (InvalidOperation, ValueError, OverflowError):
         raise ValueError(f"A cost of {cost} USD cannot be kept") from None
     if abs(units) > _HIGHEST:
@@ -52,14 +55,16 @@ def distinct(rows: Iterable[UsageRow]) -> tuple[UsageRow, ...]:
     """
     kept: dict[str, UsageRow] = {}
     for row in rows:
-        texts = (row.row_id, row.agent, row.session_id, row.user_id, row.trace_id, row.purpose, row.provider, row.model)
-        check_texts("".join((*texts, row.error, row.message_id, row.role, row.lead)))
+        check_texts(
+            f"{row.row_id}{row.agent}{row.session_id}{row.user_id}{row.trace_id}{row.purpose}{row.provider}"
+            f"{row.model}{row.error}{row.message_id}{row.role}{row.lead}"
+        )
         to_units(row.cost_usd)
         to_units(row.estimate_usd)
         earlier = kept.get(row.row_id)
         if earlier is None or replaces(row, earlier):
             kept[row.row_id] = row
-    return tuple(kept[row_id] for row_id in sorted(kept))
+    return tuple([kept[row_id] for row_id in sorted(kept)])
 
 
 def replaces(row: UsageRow, earlier: UsageRow) -> bool:

@@ -75,6 +75,14 @@ class _Heard:
             self._pieces.append(piece)
             yield piece
 
+    def is_eof(self) -> bool:
+        return self._content.is_eof()
+
+    def read_nowait(self) -> bytes:
+        piece = self._content.read_nowait()
+        self._pieces.append(piece)
+        return piece
+
 
 class ReplayingLines:
     """Answers from a cassette; there is no connection."""
@@ -126,3 +134,9 @@ class _Pieces:
         """The pieces as they once arrived."""
         for piece in self._pieces:
             yield piece
+
+    def is_eof(self) -> bool:
+        return True
+
+    def read_nowait(self) -> bytes:
+        return b"".join(self._pieces)
