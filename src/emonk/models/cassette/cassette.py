@@ -12,6 +12,7 @@ from emonk.errors import InvalidConfig
 from emonk.models.answers import Answering
 from emonk.models.cassette.canonical import Request, canonical, differences
 from emonk.models.cassette.recording import Recording, answer_fields, kept, read, write
+from emonk.models.cassette.struck import UNREADABLE, strike, written_forms
 from emonk.models.fields import as_object, as_text
 from emonk.observe.redaction import STRUCK, Redactor
 
@@ -52,7 +53,7 @@ class Cassette:
         """
         self.folder = folder
         self.records = record
-        self._redactor = Redactor(environment_secrets() if secrets is None else secrets)
+        self._redactor = Redactor(written_forms(environment_secrets() if secrets is None else secrets))
         self._counts: dict[str, int] = {}
         self._recorded: dict[str, list[Recording]] = {}
         self._names: dict[str, str] = {}
@@ -67,11 +68,10 @@ class Cassette:
 
     def request(self, provider: str, path: str, body: bytes) -> tuple[Request, Any]:
         """A request in its canonical form, and its body as it is written."""
-        text = self.redact(body.decode(errors="replace"))
         try:
-            said = msgspec.json.decode(text)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            said = text
+            said = strike(msgspec.json.decode(body), self.redact)
+        except UNREADABLE:
+            said = self.redact(body.decode(errors="replace"))
         return canonical(provider, self.redact(path), said), said
 
     def place(self, provider: str, path: str, body: bytes) -> "Place":

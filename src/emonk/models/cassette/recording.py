@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from emonk.errors import InvalidConfig
+from emonk.models.cassette.struck import UNREADABLE, Redact, strike, strike_stream
 from emonk.models.fields import as_bytes
 
 KEPT_HEADERS = ("content-type", "retry-after", "retry-after-ms")
@@ -57,12 +58,12 @@ def kept(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: found[name] for name in sorted(found) if name in KEPT_HEADERS or name.startswith(KEPT_PREFIXES)}
 
 
-def answer_fields(pieces: Sequence[bytes], redact: Any) -> dict[str, Any]:
+def answer_fields(pieces: Sequence[bytes], redact: Redact) -> dict[str, Any]:
     """An answer as it is written: JSON if it is that, else text in the pieces as they came, else base64."""
     whole = b"".join(pieces)
     try:
-        return {"body": msgspec.json.decode(redact(whole.decode()))}
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return {"body": strike(msgspec.json.decode(whole), redact)}
+    except UNREADABLE:
         pass
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
@@ -70,8 +71,9 @@ def answer_fields(pieces: Sequence[bytes], redact: Any) -> dict[str, Any]:
         text = [decoder.decode(piece) for piece in pieces]
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        return {"encoded": [base64.b64encode(piece).decode() for piece in pieces]}
-    struck = redact("".join(text))
+        plain = redact(whole.decode("latin-1")).encode("latin-1")
+        return {"encoded": [base64.b64encode(piece).decode() for piece in (pieces if plain == whole else [plain])]}
+    struck = strike_stream("".join(text), redact)
     return {"text": text if struck == "".join(text) else [struck]}
 
 
