@@ -247,6 +247,25 @@ def test_what_broke_off_is_not_recorded(tmp_path: Path, answer: Answer) -> None:
     assert files(tmp_path) == []
 
 
+def test_a_recording_that_fails_leaves_the_older_one(tmp_path: Path) -> None:
+    async def thrice(model: Model) -> list[str]:
+        return [await asked(model) for _ in range(3)]
+
+    async def breaks(model: Model) -> None:
+        with pytest.raises(Unavailable):
+            await asked(model)
+
+    async def breaks_once(model: Model) -> str:
+        await breaks(model)
+        return await asked(model)
+
+    recorded(tmp_path, [says("a"), says("b"), says("c")], thrice)
+    recorded(tmp_path, [Drop()], breaks)
+    assert replayed(tmp_path, thrice) == ["a", "b", "c"]
+    recorded(tmp_path, [Drop(), says("z")], breaks_once)
+    assert replayed(tmp_path, thrice) == ["z", "z", "z"]
+
+
 def test_a_cassette_that_is_taken_out_is_out(tmp_path: Path) -> None:
     with inserted(Cassette(tmp_path, record=True)):
         pass

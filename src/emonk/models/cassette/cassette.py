@@ -55,6 +55,7 @@ class Cassette:
         self.records = record
         self._redactor = Redactor(written_forms(environment_secrets() if secrets is None else secrets))
         self._counts: dict[str, int] = {}
+        self._renewed: set[str] = set()
         self._recorded: dict[str, list[Recording]] = {}
         self._names: dict[str, str] = {}
         if record:
@@ -79,9 +80,6 @@ class Cassette:
         request, said = self.request(provider, path, body)
         digest = request.digest
         count = self._counts[digest] = self._counts.get(digest, 0) + 1
-        if count == 1:  # a new recording of this request takes the place of all older ones
-            for old in self.folder.glob(f"*-{digest}-*.json"):
-                old.unlink(missing_ok=True)
         return Place(self.folder / f"{_title(request)}-{digest}-{count:03}.json", request, said)
 
     def keep(self, place: "Place", answer: Answering, pieces: Sequence[bytes]) -> None:
@@ -99,6 +97,14 @@ class Cassette:
             **answer_fields(pieces, self.redact),
         )
         write(place.file, recording)
+        digest = place.request.digest
+        if (
+            digest not in self._renewed
+        ):  # all older recordings of this request are replaced, now that there is a new one
+            self._renewed.add(digest)
+            for old in self.folder.glob(f"*-{digest}-*.json"):
+                if old != place.file:
+                    old.unlink(missing_ok=True)
 
     def answer(self, provider: str, path: str, body: bytes) -> Recording:
         """What was answered to a request.
