@@ -8,9 +8,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from emonk import Agent
+from emonk.costs import PriceOverride
 from emonk.errors import (
     DeadlineExceeded,
     InvalidConfig,
@@ -25,7 +27,7 @@ from emonk.runtime.ledger import may_be_billed
 from emonk.runtime.limits import Limits
 from emonk.store.connect import connect
 from emonk.store.usage_protocol import UsageFilter
-from emonk.testing.model import BrokenOff, ScriptedModel, call
+from emonk.testing.model import BrokenOff, ScriptedModel, answer, call
 from tests.agent.weather import get_weather
 
 LEAD, WORKER = "gemini:gemini-2.5-pro", "gemini:gemini-2.0-flash"
@@ -224,3 +226,32 @@ def test_kill_9_during_a_call_leaves_its_started_row(tmp_path: Path, project: Pa
             assert (total.calls, total.unfinished, total.unpriced) == (2, 1, 1)
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("tokens", [10**10, 10**14, 10**20])
+def test_tokens_that_no_call_has_are_no_bill_and_stop_no_turn(tmp_path: Path, tokens: int) -> None:
+    reply, rows = told(tmp_path, [answer("Sunny.", usage=Usage(tokens, 5)), "never asked"])
+    assert (reply.status, reply.text, reply.cost_usd) == ("done", "Sunny.", None)
+    assert [(row.state, row.usage, row.cost_usd, row.price) for row in rows] == [("completed", Usage(), None, {})]
+
+
+def test_a_cost_that_no_store_keeps_is_not_known(tmp_path: Path) -> None:
+    prices = [PriceOverride(model=WORKER, input=1e9, output=1)]
+    reply, rows = told(tmp_path, [answer("Sunny.", usage=Usage(10**7, 5))], prices=prices)
+    assert (reply.status, reply.cost_usd) == ("done", None)
+    assert [(row.usage, row.cost_usd) for row in rows] == [(Usage(10**7, 5), None)]
+
+
+def test_an_answer_that_tells_no_tokens_has_no_known_cost_unless_they_are_free(tmp_path: Path) -> None:
+    silent = answer("Sunny.", usage=Usage())
+    assert told(tmp_path, [silent])[0].cost_usd is None
+    (tmp_path / "free").mkdir()
+    free = [PriceOverride(model=WORKER, input=0, output=0)]
+    assert told(tmp_path / "free", [silent], prices=free)[0].cost_usd == 0
+
+
+def test_half_a_character_in_the_name_of_a_model_stops_no_turn(tmp_path: Path) -> None:
+    named = msgspec.structs.replace(answer("Sunny."), model="gemini-2.0-flash-\ud83d")
+    reply, rows = told(tmp_path, [named, "never asked"])
+    assert (reply.status, reply.text) == ("done", "Sunny.")
+    assert [row.cost_usd for row in rows] == [reply.cost_usd]

@@ -4,6 +4,9 @@ import base64
 import binascii
 from typing import Any, cast
 
+MOST_TOKENS = 1 << 40
+"""What larger numbers of tokens are read as: no call has so many, and every sum of them can still be kept."""
+
 _URL_SAFE = str.maketrans("-_", "+/")
 
 
@@ -23,12 +26,17 @@ def as_text(value: Any) -> str:
 
 
 def as_count(value: Any) -> int:
-    """A number of tokens: a whole number, or one in a string as proto3 JSON writes 64-bit integers; else 0."""
+    """A number of tokens: a whole number, or one in a string as proto3 JSON writes 64-bit integers; else 0.
+
+    At most `MOST_TOKENS`.
+    """
     if value is None:
         return 0
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+        return min(int(value), MOST_TOKENS)
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return min(MOST_TOKENS, value)
+    return 0
 
 
 def as_bytes(value: Any) -> bytes | None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 import msgspec
+from msgspec.structs import astuple
 
 from emonk.errors import AgentError, EmonkError, InfraError, Unavailable
 from emonk.events import ModelSaid, StepFailed
@@ -15,6 +16,9 @@ from emonk.resilience.classify import retryable
 from emonk.runtime.ledger import FREE, Entry
 from emonk.runtime.progress import Emit, ReplyDelta
 from emonk.skills.threads import contained
+
+BELIEVED = 1_000_000_000
+"""Tokens that a call may have: a provider that counts more says nothing that can be billed."""
 
 
 class StreamBroken(InfraError):
@@ -83,11 +87,20 @@ async def ask(
     except BaseException as error:
         entry.failed(error)
         raise
+    if not response.model.isascii() or max(astuple(response.usage)) > BELIEVED:
+        response = _credible(response)
     calls = response.message.tool_calls
     if len(calls) > 1 and len({call.id for call in calls}) < len(calls):
         message = AssistantMessage(tuple(_distinct(response.message.parts)))
         response = msgspec.structs.replace(response, message=message)
     return PricedResponse(response, entry.answered(response))
+
+
+def _credible(response: ModelResponse) -> ModelResponse:
+    """Without what no log can keep: half a character in its model's name, and tokens that no call has."""
+    told = max(astuple(response.usage)) <= BELIEVED
+    name = response.model.encode(errors="replace").decode()
+    return msgspec.structs.replace(response, model=name, usage=response.usage if told else Usage())
 
 
 def _fault(error: Exception) -> EmonkError | None:

@@ -29,6 +29,9 @@ OFFLINE = "offline"
 REPLAY = "replay"
 """The purpose of a call that a cassette answered: its row has the recorded usage, and costs nothing."""
 
+MOST_USD = 1_000_000
+"""From here on what a call costs is not known: no call costs that, and stores keep rows up to nine times as much."""
+
 _ZERO = Decimal(0)
 _NOT_SENT = frozenset({"unreachable", "tls"})
 
@@ -159,15 +162,23 @@ class Ledger:
         return cost.total_usd if cost else None
 
     def cost(self, spec: str, response: ModelResponse, at: int) -> Cost | None:
-        """What an answer costs by the prices at its call, in UTC microseconds; None when none is known."""
-        return self._price(spec, response.usage, response.model, at)
+        """What an answer costs by the prices at its call, in UTC microseconds.
+
+        None when no price is known, and for an answer that tells no tokens unless tokens are free.
+        """
+        cost = self._price(spec, response.usage, response.model, at)
+        usage = response.usage
+        if usage.input_tokens or usage.output_tokens or cost is None or not (cost.rates.input or cost.rates.output):
+            return cost
+        return None
 
     def _price(self, spec: str, usage: Usage, model: str, at: int) -> Cost | None:
         try:
             instant = datetime.fromtimestamp(at / MICROSECONDS, UTC)
-            return self._setup.prices.cost(spec, usage, model=model, at=instant)
+            cost = self._setup.prices.cost(spec, usage, model=model, at=instant)
         except UnknownPrice:
             return None
+        return cost if cost.total_usd < MOST_USD else None
 
 
 class _Called:
