@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emonk.costs import PriceBook, Rates, check_priced, price
+from emonk.costs import PriceBook, PriceOverride, Rates, check_priced, price
 from emonk.errors import UnknownPrice
 from emonk.records import Usage
 
@@ -91,3 +91,15 @@ def test_no_usage_has_a_negative_cost(fresh: int, cached: int, written: int, out
 def test_what_is_not_sold_by_the_token_has_no_price() -> None:
     with pytest.raises(UnknownPrice):
         price("openai:whisper-1", Usage(1, 1))
+
+
+@pytest.mark.parametrize("pattern", ["openai:*", "openai:gpt-4o*", "openai:gpt-4o-*"])
+def test_a_whole_name_counts_before_a_pattern_that_fits_the_version_in_the_answer(pattern: str) -> None:
+    own = PriceBook(
+        [PriceOverride(model="openai:gpt-4o", input=1, output=1), PriceOverride(model=pattern, input=9, output=9)]
+    )
+    asked, version = "openai:gpt-4o", "gpt-4o-2024-08-06"
+    assert own.cost(asked, Usage(1_000_000), model=version).total_usd == 1
+    assert own.cost(f"openai:{version}", Usage(1_000_000)).total_usd == 9
+    both = PriceBook([*own.overrides, PriceOverride(model=f"openai:{version}", input=2, output=2)])
+    assert both.cost(asked, Usage(1_000_000), model=version).total_usd == 2

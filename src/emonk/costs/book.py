@@ -93,9 +93,8 @@ class PriceBook:
         if provider not in PRICED_AS:
             raise UnknownPrice(f"no price is known for {spec}", hint=f"the providers are {', '.join(PRICED_AS)}")
         names = [one for one in (model, name) if one]
-        for one in names if self._own else ():
-            if (own := self._own_price(provider, one, at.date())) is not None:
-                return own
+        if self._own and (own := self._own_price(provider, names, at.date())) is not None:
+            return own
         for one in names:
             listing = listed(provider, one)
             sheet = listing.sheet(at) if listing else None
@@ -104,10 +103,16 @@ class PriceBook:
         hint = f"{advice(PRICED_AS[provider], name)}; `prices` gives it one; {_UNPRICED}"
         raise UnknownPrice(f"no price is known for {spec}", hint=hint)
 
-    def _own_price(self, provider: str, name: str, day: date) -> Rates | None:
-        spec = f"{provider}:{name}"
+    def _own_price(self, provider: str, names: Sequence[str], day: date) -> Rates | None:
+        """The closest for any of the names: a whole name goes before a pattern that fits another of them."""
+        found = [own for name in names if (own := self._closest(f"{provider}:{name}", day)) is not None]
+        whole = (rates for rates in found if not rates.name.endswith("*"))
+        return next(whole, found[0] if found else None)
+
+    def _closest(self, spec: str, day: date) -> Rates | None:
         key = (spec, day)
         if key not in self._own_rates:
+            provider, _, name = spec.partition(":")
             also = f"openai:{name}" if provider == "openai-responses" else spec
             found = (one.rates for one in self._own if one.covers(spec, day) or one.covers(also, day))
             if len(self._own_rates) >= _REMEMBERED:
