@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from emonk import Agent
+from emonk.agent.rerun import rerun
 from emonk.costs import Budgets, PriceOverride
 from emonk.errors import BudgetExceeded, InvalidConfig, UnknownPrice
 from emonk.events import Summarised
@@ -205,3 +206,19 @@ def test_an_agent_file_has_budgets(tmp_path: Path) -> None:
     file.write_text(text.replace("0.5", "-1"))
     with pytest.raises(InvalidConfig, match="session_usd"):
         Agent.from_file(file)
+
+
+def test_a_rerun_keeps_within_the_budgets_of_the_agent(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with agent_of(tmp_path, tenth, budgets=Budgets(agent_month_usd=usd("0.75"))) as agent:
+            for number in range(3):
+                reply = await agent.process_message("Weather?", session_id="s", message_id=f"m{number}")
+                assert reply.status == "done"
+            key = SessionKey("weather", "s")
+            session, events = await agent.store.session(key), await agent.store.read(key)
+            assert session is not None
+            turns = [turn async for turn in rerun(agent, session, events, billed_in=agent.store)]
+            assert [turn.new.status for turn in turns] == ["limit"] * 3
+            assert await agent.store.usage_rows(UsageFilter(purpose="rerun")) == []
+
+    asyncio.run(main())

@@ -183,8 +183,8 @@ class Agent:
     ) -> "Agent":
         """Another agent, not started, with these tools and this store, whose alerts only the log gets.
 
-        Its name, limits and resilience are this one's, and so are model and instructions where none are given. Its
-        calls are billed for `purpose`, and in `billed_in` where that is not the store itself.
+        Its name, limits, budgets and resilience are this one's, and so are model and instructions where none are given.
+        Its calls are billed for `purpose`, and in `billed_in` where that is not the store itself.
         """
         made = self._made
         other = Agent(
@@ -194,6 +194,7 @@ class Agent:
             tools=tools,
             store=store,
             limits=made.limits,
+            budgets=made.budgets,
             unpriced="allow",
             prices=made.prices.overrides,
             resilience=made.resilience,

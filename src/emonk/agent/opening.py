@@ -117,7 +117,8 @@ async def start(made: Definition, guards: Guards, opened: AsyncExitStack) -> Sta
     skilled = instruct(prompt.text, made.skills)
     room = await room_for(candidates, made.context, skilled, made.tools)
     kept = Kept(made.name, store, files)
-    bills = Bills(store if made.billed_in is None else made.billed_in, apart=made.billed_in is not None)
+    billed_in = store if made.billed_in is None else made.billed_in
+    bills = Bills(billed_in, apart=made.billed_in is not None)
     opened.callback(bills.flush)
     owner = enlist()
     opened.callback(retire, owner)
@@ -136,7 +137,7 @@ async def start(made: Definition, guards: Guards, opened: AsyncExitStack) -> Sta
         prices=made.prices,
         bills=bills,
         purpose=made.purpose,
-        spending=Spending(made.name, made.budgets, store, made.clock) if limited else None,
+        spending=Spending(made.name, made.budgets, billed_in, made.clock) if limited else None,
         routing=routing,
     )
     sessions = Sessions(setup, store, owner)
