@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 import emonk
 from emonk.costs import CostTracker, PriceBook, PriceOverride, price
 from emonk.costs.savings import Savings
-from emonk.errors import InvalidArguments
+from emonk.errors import InvalidArguments, RateLimited, Unavailable
 from emonk.records import Usage, UsageRow
 from emonk.store.connect import connect
 from emonk.store.usage_protocol import UsageFilter
+from emonk.testing.clock import ManualClock
 
 DAY = datetime(2026, 11, 10, 12, tzinfo=UTC)
 LEAD, WORKER = "gemini:gemini-2.5-pro", "gemini:gemini-2.5-flash"
@@ -234,3 +235,27 @@ def test_savings_are_the_sum_over_all_calls_whatever_the_tier(
         assert (found.lead_usd, found.cost_usd) == (expected, sum(one.cost_usd or 0 for one in priced))
 
     check()
+
+
+@in_a_loop
+async def test_a_call_of_ones_own_has_a_row_before_it_leaves_and_the_same_when_it_has_ended(url: str) -> None:
+    clock = ManualClock()
+    async with CostTracker(url, clock=clock) as tracker:
+        call = await tracker.begin(WORKER, user_id="ada", session_id="s", purpose="own", lead=LEAD, role="worker")
+        assert [(one.unfinished, one.cost_usd) for one in await tracker.totals()] == [(1, 0)]
+        await clock.advance(2)
+        answered = await call.answered(Usage(1000, 100))
+        broken = await (await tracker.begin(WORKER, user_id="ada")).failed(Unavailable("lost", code="disconnected"))
+        refused = await (await tracker.begin(WORKER, user_id="ada")).failed(RateLimited("too many"))
+        (total,) = await tracker.totals()
+    assert (answered.state, answered.seconds, answered.cost_usd) == ("completed", 2.0, price(WORKER, Usage(1000, 100)))
+    assert (broken.state, broken.error, broken.cost_usd) == ("failed", "disconnected", None)
+    assert (refused.error, refused.cost_usd) == ("rate_limited", 0)
+    assert (total.calls, total.failed, total.unfinished, total.unpriced) == (3, 2, 0, 1)
+
+
+@in_a_loop
+async def test_a_call_of_ones_own_belongs_to_a_user(url: str) -> None:
+    async with CostTracker(url) as tracker:
+        with pytest.raises(InvalidArguments, match="user_id is empty"):
+            await tracker.begin(WORKER, user_id="")

@@ -13,6 +13,7 @@ import pytest
 
 from emonk import Agent
 from emonk.costs import PriceOverride
+from emonk.costs.calls import may_be_billed
 from emonk.errors import (
     DeadlineExceeded,
     InvalidConfig,
@@ -23,7 +24,6 @@ from emonk.errors import (
 )
 from emonk.records import Reply, Usage, UsageRow
 from emonk.resilience.section import ComponentSection, ResilienceSection
-from emonk.runtime.ledger import may_be_billed
 from emonk.runtime.limits import Limits
 from emonk.store.connect import connect
 from emonk.store.usage_protocol import UsageFilter

@@ -1,7 +1,7 @@
 """Who spent what: sums over the ledger of a store, and rows for calls that no agent made."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from types import TracebackType
 from typing import Literal, Self, cast, get_args
@@ -9,11 +9,13 @@ from typing import Literal, Self, cast, get_args
 import msgspec
 
 from emonk.clock import MICROSECONDS, SYSTEM_CLOCK, Clock
-from emonk.costs.book import DEFAULT, PriceBook
+from emonk.costs.book import DEFAULT, Cost, PriceBook
+from emonk.costs.calls import MOST_USD, REPLAY, OpenCall, completed
 from emonk.costs.period import period
 from emonk.costs.savings import Savings, savings
 from emonk.errors import InvalidArguments, UnknownPrice
 from emonk.ids import uuid7
+from emonk.models.cassette.current import replaying
 from emonk.observe.trace import get_trace_id
 from emonk.records import Usage, UsageRow
 from emonk.store.connect import connect, default_url
@@ -199,10 +201,54 @@ class CostTracker:
         Raises:
             InvalidArguments: no model string, no user, or tokens that cannot be.
         """
-        _check_call(model, usage, user_id)
+        _check_model(model)
+        _check_user(user_id)
+        _check_usage(usage)
+        row = self._row(model, user_id, session_id=session_id, agent=agent, purpose=purpose, lead=lead)
+        cost = self._cost(row, usage, answered_by)
+        row = completed(row, usage, cost, 0.0)
+        row = msgspec.structs.replace(row, state="failed") if failed else row
+        await self._write(row)
+        return row
+
+    async def begin(
+        self,
+        model: str,
+        *,
+        user_id: str,
+        session_id: str = "",
+        agent: str = "",
+        purpose: str = "own",
+        lead: str = "",
+        role: str = "",
+    ) -> OpenCall:
+        """Write the row of a call that leaves now, `started`; whoever makes the call tells how it ends.
+
+        Args:
+            model: as for `log_usage`, or whatever a model of your own is named.
+            user_id: likewise.
+            session_id: likewise.
+            agent: likewise.
+            purpose: likewise.
+            lead: likewise.
+            role: of the model, `lead`, `worker` or `fallback`.
+
+        Raises:
+            InvalidArguments: no user.
+        """
+        _check_user(user_id)
+        if replaying():
+            purpose, lead = REPLAY, ""  # a replay saves nothing
+        row = self._row(model, user_id, session_id=session_id, agent=agent, purpose=purpose, lead=lead, role=role)
+        call = OpenCall(row, self._write, self._cost, self._clock)
+        await self._write(row)
+        return call
+
+    def _row(
+        self, model: str, user_id: str, *, session_id: str, agent: str, purpose: str, lead: str, role: str = ""
+    ) -> UsageRow:
         provider, _, name = model.partition(":")
-        cost, price = self._cost(model, usage, answered_by)
-        row = UsageRow(
+        return UsageRow(
             row_id=uuid7(),
             agent=agent,
             session_id=session_id,
@@ -211,22 +257,24 @@ class CostTracker:
             purpose=purpose,
             provider=provider,
             model=name,
-            state="failed" if failed else "completed",
+            state="started",
             started_at=int(self._clock.time() * MICROSECONDS),
-            usage=usage,
-            cost_usd=cost,
+            cost_usd=Decimal(0) if purpose == REPLAY else None,
+            role=role,
             lead=lead,
-            price=price,
         )
-        await (await self._opened()).bill([row])
-        return row
 
-    def _cost(self, model: str, usage: Usage, answered_by: str) -> tuple[Decimal | None, dict[str, str]]:
+    async def _write(self, row: UsageRow) -> None:
+        await (await self._opened()).bill([row])
+
+    def _cost(self, row: UsageRow, usage: Usage, answered_by: str) -> Cost | None:
+        spec = f"{row.provider}:{row.model}" if row.model else row.provider
+        at = datetime.fromtimestamp(row.started_at / MICROSECONDS, UTC)
         try:
-            cost = self._prices.cost(model, usage, model=answered_by)
+            cost = self._prices.cost(spec, usage, model=answered_by, at=at)
         except UnknownPrice:
-            return None, {}
-        return cost.total_usd, cost.rates.as_row()
+            return None
+        return cost if cost.total_usd < MOST_USD else None
 
     async def _opened(self) -> Store:
         if self._store is None:
@@ -270,12 +318,18 @@ def _mapping(sums: Sequence[Spent]) -> dict[str, Spent]:
     return {one.group[0]: one for one in sums}
 
 
-def _check_call(model: str, usage: Usage, user_id: str) -> None:
+def _check_model(model: str) -> None:
     provider, _, name = model.partition(":")
     if not provider or not (name or model == "offline"):
         raise InvalidArguments(f"{model!r} is no model string", hint="write PROVIDER:NAME")
+
+
+def _check_user(user_id: str) -> None:
     if not user_id:
         raise InvalidArguments("user_id is empty", hint="say whose costs they are")
+
+
+def _check_usage(usage: Usage) -> None:
     counts = msgspec.structs.asdict(usage)
     wrong = next((kind for kind, count in counts.items() if type(count) is not int or count < 0), None)
     if wrong is not None:

@@ -10,6 +10,7 @@ from typing import Any, Self, cast
 import msgspec
 
 from emonk.clock import MICROSECONDS, SYSTEM_CLOCK, Clock
+from emonk.costs.tracker import CostTracker
 from emonk.errors import CircuitOpen, ConfigError, InvalidConfig
 from emonk.events import TaskHints
 from emonk.messages import Message, UserMessage, user
@@ -19,6 +20,7 @@ from emonk.resilience.bounds import above_zero
 from emonk.resilience.guards import Guards
 from emonk.resilience.section import ResilienceSection
 from emonk.routing.assessment import USUAL, assess
+from emonk.routing.bill import Bill
 from emonk.routing.complexity import Scorer, TaskComplexity
 from emonk.routing.decision import Decision, Role, decide
 from emonk.routing.opening import scorer_of
@@ -69,6 +71,7 @@ class MultiModelRouter:
         section: where the lines between worker and lead are drawn.
         resilience: retries, circuit breakers and limits.
         seconds: for a task, with all models and retries.
+        tracker: has a row for each call; without one, none is billed.
         clock: what measures time.
 
     Raises:
@@ -86,6 +89,7 @@ class MultiModelRouter:
         section: RoutingSection | None = None,
         resilience: ResilienceSection | None = None,
         seconds: float = 300.0,
+        tracker: CostTracker | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         section = USUAL if section is None else section
@@ -96,6 +100,7 @@ class MultiModelRouter:
         self._classifier = scorer_of(classifier if classifier is not None else section.classifier)
         self._guards = Guards(resilience, clock=clock)
         self._seconds = above_zero("seconds", seconds)
+        self._tracker = tracker
         self._clock = clock
         self._members: dict[Role, Member] = {}
         self._opening = asyncio.Lock()
@@ -133,12 +138,14 @@ class MultiModelRouter:
         """
         return decide(task, self._available(), classifier=self._classifier, section=self._section)
 
-    async def route(self, task: Any) -> ModelResponse:
+    async def route(self, task: Any, *, user_id: str = "local", session_id: str = "") -> ModelResponse:
         """Have a task done.
 
         Args:
             task: a text, or a mapping with `input`, what to do; if you like `context`, messages before it,
                 `instructions`, `tools`, `required_tool`, and what `assess` goes by.
+            user_id: whose costs its calls are.
+            session_id: of what it belongs to, in the ledger.
 
         Raises:
             InvalidConfig: the task cannot be understood.
@@ -153,22 +160,31 @@ class MultiModelRouter:
         messages: tuple[Message, ...] = (*read.messages, user(read.text)) if read.text else read.messages
         tools = _tools(task)
         request = ModelRequest(messages, tools, read.instructions, required_tool=read.hints.required_tool)
-        return await self._carry_out(read, request)
+        return await self._carry_out(read, request, self._bill(user_id, session_id))
 
-    async def generate(self, request: "ModelRequest | Mapping[str, Any] | str", **hints: Any) -> ModelResponse:
+    async def generate(
+        self,
+        request: "ModelRequest | Mapping[str, Any] | str",
+        *,
+        user_id: str = "local",
+        session_id: str = "",
+        **hints: Any,
+    ) -> ModelResponse:
         """As `route`, also of a whole request, of which `hints` (`complexity`, `type`, ...) say how hard it is.
 
         Raises:
             Exception: as `route`.
         """
         if not isinstance(request, ModelRequest):
-            return await self.route({**request, **hints} if isinstance(request, Mapping) else request)
+            task = {**request, **hints} if isinstance(request, Mapping) else request
+            return await self.route(task, user_id=user_id, session_id=session_id)
         said = next((one.text for one in reversed(request.messages) if isinstance(one, UserMessage)), "")
         known: TaskHints = read_hints(hints)
         length = known.context_length
         if length is None:
             length = RoutedTask(known, "", tuple(request.messages)).tokens
-        return await self._carry_out(RoutedTask(msgspec.structs.replace(known, context_length=length), said), request)
+        read = RoutedTask(msgspec.structs.replace(known, context_length=length), said)
+        return await self._carry_out(read, request, self._bill(user_id, session_id))
 
     async def aclose(self) -> None:
         """Close the models that were opened here."""
@@ -184,11 +200,18 @@ class MultiModelRouter:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    async def _carry_out(self, read: RoutedTask, request: ModelRequest) -> ModelResponse:
+    def _bill(self, user_id: str, session_id: str) -> Bill | None:
+        if self._tracker is None:
+            return None
+        if not user_id:
+            raise InvalidConfig("user_id is empty", hint="say whose costs they are")
+        return Bill(self._tracker, user_id, session_id, spec_of(self._given["lead"]))
+
+    async def _carry_out(self, read: RoutedTask, request: ModelRequest, bill: Bill | None) -> ModelResponse:
         await self._open()
         decision = decide(read, self._available(), classifier=self._classifier, section=self._section)
         at = int(self._clock.time() * MICROSECONDS)
-        tries = Tries(self._members, self._clock, self._seconds)
+        tries = Tries(self._members, self._clock, self._seconds, bill)
         try:
             if not decision.candidates:
                 raise self._unavailable()

@@ -12,6 +12,7 @@ from emonk.observe.alerts import Alert, raise_alert
 from emonk.resilience.classify import OF_THE_REQUEST
 from emonk.resilience.deadline import within
 from emonk.resilience.guard import Guard
+from emonk.routing.bill import Bill
 from emonk.routing.decision import Choice, Decision, Role
 
 STAND_BY = 45.0
@@ -58,8 +59,9 @@ class Tries:
         answered: the one that gave the answer.
     """
 
-    def __init__(self, members: Mapping[Role, Member], clock: Clock, seconds: float) -> None:
+    def __init__(self, members: Mapping[Role, Member], clock: Clock, seconds: float, bill: Bill | None = None) -> None:
         self._members = members
+        self._bill = bill
         self._clock = clock
         self._deadline = clock.monotonic() + seconds
         self.attempts: list[Attempt] = []
@@ -113,8 +115,8 @@ class Tries:
         trouble = ""
         for _ in range(UNUSABLE):
             answer = await member.guard.call(
-                _ask,
-                member.model,
+                self._ask,
+                choice.role,
                 request,
                 deadline=now + (seconds if last else min(STAND_BY, seconds)),
                 attempt_timeout=None if last or choice.seconds is not None else seconds / 2,
@@ -125,6 +127,14 @@ class Tries:
                 return answer
         code = TOOL_NOT_USED if trouble.startswith("it does not call") else MalformedOutput.default_code
         raise MalformedOutput(f"the {choice.role} gave no usable answer twice: {trouble}", code=code)
+
+    async def _ask(self, role: Role, request: ModelRequest) -> ModelResponse | AgentError:
+        """One answer. What an adapter could not make sense of is one too, and no fault of the connection."""
+        model = self._members[role].model
+        try:
+            return await (self._bill.ask(model, role, request) if self._bill else model.generate(request))
+        except AgentError as error:
+            return error
 
     def _attempt(self, choice: Choice, began: float, error: str = "") -> Attempt:
         seconds = round(self._clock.monotonic() - began, 6)
@@ -137,14 +147,6 @@ class Tries:
         _log.warning("%s could not do it: %s", made.model, made.error)
         if isinstance(error, ConfigError) and error.code not in OF_THE_REQUEST:
             raise_alert(Alert(f"{error.code} {made.model}", "critical", f"{made.model} could not answer: {error}"))
-
-
-async def _ask(model: Model, request: ModelRequest) -> ModelResponse | AgentError:
-    """One answer. What an adapter could not make sense of is an answer too, and no fault of the connection."""
-    try:
-        return await model.generate(request)
-    except AgentError as error:
-        return error
 
 
 def _trouble(answer: ModelResponse, request: ModelRequest) -> str:

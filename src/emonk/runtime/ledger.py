@@ -7,33 +7,20 @@ from typing import Literal, NamedTuple, Protocol
 
 from emonk.clock import MICROSECONDS
 from emonk.costs.book import Cost
+from emonk.costs.calls import MOST_USD, OFFLINE, REPLAY, error_code, may_be_billed
 from emonk.costs.spending import Reserved, TurnBudget
-from emonk.errors import ConfigError, EmonkError, InfraError, QuotaExhausted, RateLimited, UnknownPrice
+from emonk.errors import UnknownPrice
 from emonk.events import InboxItem, UserSaid
 from emonk.ids import uuid7
 from emonk.models.cassette.current import replaying
 from emonk.models.protocol import ModelRequest, ModelResponse
 from emonk.models.tokens import family_of, tokens_of_message, tokens_of_request
 from emonk.records import Usage, UsageRow
-from emonk.resilience.classify import status_of
 from emonk.runtime.candidates import Candidate
 from emonk.runtime.journal import Journal
 from emonk.runtime.setup import Setup
 
-CUT_OFF = "cut_off"
-"""The error of a call that was cancelled, or whose time was over."""
-
-OFFLINE = "offline"
-"""The model that answers by rules on this machine, which is no call of a provider."""
-
-REPLAY = "replay"
-"""The purpose of a call that a cassette answered: its row has the recorded usage, and costs nothing."""
-
-MOST_USD = 1_000_000
-"""From here on what a call costs is not known: no call costs that, and stores keep rows up to nine times as much."""
-
 _ZERO = Decimal(0)
-_NOT_SENT = frozenset({"unreachable", "tls"})
 
 
 class Entry(Protocol):
@@ -231,7 +218,7 @@ class _Called:
 
     def failed(self, error: BaseException, code: str = "") -> None:
         usd = None if may_be_billed(error) and not self.replayed else _ZERO
-        self._end(_Ended("failed", cost_usd=usd, error=code or _code(error)))
+        self._end(_Ended("failed", cost_usd=usd, error=code or error_code(error)))
 
     def _end(self, ended: "_Ended") -> None:
         self._ledger.end(self._ledger.row(self, ended), self._reserved)
@@ -247,26 +234,7 @@ class _Ended(NamedTuple):
     error: str = ""
 
 
-def may_be_billed(error: BaseException) -> bool:
-    """Whether the provider may have worked for a call that came to nothing: it was sent, and nobody refused it."""
-    if status_of(error) is not None:
-        return False
-    match error:
-        case RateLimited() | QuotaExhausted() | ConfigError() | ConnectionRefusedError():
-            return False
-        case InfraError():
-            return error.code not in _NOT_SENT
-        case _:
-            return True
-
-
 def _counted(spec: str, request: ModelRequest) -> int:
     family = family_of(spec)
     said = sum(tokens_of_message(message, family) for message in request.messages)
     return said + tokens_of_request(request.instructions, request.tools, family)
-
-
-def _code(error: BaseException) -> str:
-    if isinstance(error, EmonkError):
-        return error.code
-    return "internal_error" if isinstance(error, Exception) else CUT_OFF

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from emonk.costs.calls import OFFLINE
 from emonk.records import UsageRow
-from emonk.runtime.ledger import OFFLINE
 from emonk.testing.simulator.history import Came, Crashed, History, Sent
 
 WRITTEN_SOON = 0.03
