@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from emonk.events import Event, Logged, Routed, TurnFinished, UserSaid
+from emonk.events import Event, Logged, Routed, StepFailed, TurnFinished, UserSaid
 from emonk.messages import Text
 from emonk.records import SessionKey
 from emonk.routing.outcomes import Outcome, encode_outcomes
@@ -96,8 +96,10 @@ def test_own_turns_are_written_as_rows(tmp_path: Path) -> None:
 async def _record(url: str) -> None:
     worker, lead = Routed(role="worker", model="w", reason="r"), Routed(role="lead", model="l", reason="r")
     ended = TurnFinished(message_id="m", status="done", steps=1, cost_usd=None)
+    bad = StepFailed(model="w", code="malformed_output", message="no JSON")
+    taken = [worker, bad, bad, replace(lead, phase="escalated")]
     events: list[Event] = []
-    for text, routes in (("easy", [worker]), ("hard", [worker, replace(lead, phase="escalated")]), ("plan", [lead])):
+    for text, routes in (("easy", [worker]), ("hard", taken), ("plan", [lead])):
         events += [UserSaid(message_id="m", user_id="u", trace_id="t", parts=(Text(text),)), *routes, ended]
     logged = [Logged(revision, revision, event) for revision, event in enumerate(events, start=1)]
     store = await connect(url)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from emonk.events import Event, Routed, TurnCancelled, TurnFinished, UserSaid
+from emonk.events import Event, Routed, StepFailed, TurnCancelled, TurnFinished, UserSaid
 from emonk.messages import Text
 from emonk.routing.outcomes import Outcome
 from emonk.routing.own_outcomes import OwnOutcomes
@@ -12,6 +12,8 @@ from emonk.routing.own_outcomes import OwnOutcomes
 WORKER = Routed(role="worker", model="m", reason="", complexity="simple")
 PLAN = Routed(role="lead", model="m", reason="", complexity="complex", phase="planning")
 TAKEN = Routed(role="lead", model="m", reason="", complexity="simple", phase="escalated")
+BAD = StepFailed(model="m", code="malformed_output", message="no JSON")
+FAILED = (WORKER, BAD, BAD, TAKEN)
 ASKED = Routed(role="lead", model="m", reason="", phase="asked")
 STANDS_IN = Routed(role="fallback", model="m", reason="")
 
@@ -20,8 +22,8 @@ def said(text: str = "what?", **more: Any) -> UserSaid:
     return UserSaid(message_id="m", user_id="u", trace_id="t", parts=(Text(text),), **more)
 
 
-def end(status: Any = "done") -> TurnFinished:
-    return TurnFinished(message_id="m", status=status, steps=1, cost_usd=None)
+def end(status: Any = "done", reason: str = "") -> TurnFinished:
+    return TurnFinished(message_id="m", status=status, steps=1, cost_usd=None, reason=reason)
 
 
 def found_in(*events: Event) -> OwnOutcomes:
@@ -34,12 +36,24 @@ def found_in(*events: Event) -> OwnOutcomes:
     ("events", "outcome"),
     [
         ((WORKER, end()), Outcome("what?", True)),
-        ((PLAN, WORKER, end()), Outcome("what?", True)),
-        ((WORKER, end("limit")), Outcome("what?", False)),
-        ((WORKER, TAKEN, end()), Outcome("what?", False, True)),
-        ((WORKER, TAKEN, WORKER, end()), Outcome("what?", False, True)),
-        ((WORKER, TAKEN, end("failed")), Outcome("what?", False, False)),
-        ((WORKER, end("waiting_approval"), TAKEN, end()), Outcome("what?", False, True)),
+        ((WORKER, end("limit", "steps")), Outcome("what?", False)),
+        ((*FAILED, end()), Outcome("what?", False, True)),
+        ((*FAILED, WORKER, end()), Outcome("what?", False, True)),
+        ((*FAILED, end("limit", "steps")), Outcome("what?", False, False)),
+        ((WORKER, end("waiting_approval"), BAD, BAD, TAKEN, end()), Outcome("what?", False, True)),
+        ((PLAN, WORKER, BAD, BAD, TAKEN, end()), Outcome("what?", False, True)),
+        # What the lead would have done is not known where the turn ended for a reason that is no model's.
+        ((*FAILED, end("failed", "unavailable")), Outcome("what?", False)),
+        ((*FAILED, end("limit", "user_day_usd")), Outcome("what?", False)),
+        # Nor is the worker's part where the lead made the plan, money or time ran out, or an answer came too late.
+        ((PLAN, WORKER, end()), None),
+        ((PLAN, WORKER, end("limit", "steps")), None),
+        ((WORKER, end("limit", "usd")), None),
+        ((WORKER, end("limit", "user_day_usd")), None),
+        ((WORKER, end("limit", "seconds")), None),
+        ((WORKER, end("limit", "max_output_tokens")), None),
+        ((WORKER, TAKEN, end()), None),
+        ((WORKER, end("degraded")), None),
         ((WORKER, end("failed")), None),
         ((WORKER, STANDS_IN, end()), None),
         ((PLAN, end()), None),
@@ -56,7 +70,7 @@ def test_a_turn_tells_how_the_worker_did(events: tuple[Event, ...], outcome: Out
 
 
 def test_turns_of_a_session_are_told_apart_and_an_open_one_waits() -> None:
-    found = found_in(said("one"), WORKER, end(), said("two"), WORKER, TAKEN, end(), said("three"), WORKER)
+    found = found_in(said("one"), WORKER, end(), said("two"), *FAILED, end(), said("three"), WORKER)
     assert [row.prompt for row in found.rows] == ["one", "two"]
     assert found.left_out == 0
 

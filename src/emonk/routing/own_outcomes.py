@@ -1,7 +1,9 @@
 """What became of an agent's own turns: outcomes from the logs of its sessions.
 
-A turn counts where the worker had its chance. Its answer held when the turn came to its end without the lead taking
-over; it did not when the lead had to, or when the turn reached its limit. How good an answer was nobody has judged.
+A turn counts where the worker had its chance. Its answer held when the turn came to its end without the lead; it did
+not when the lead had to take over after failures of the worker's own making, or when the turn reached its limit of
+steps. What tells nothing of the worker is left out: a plan that the lead made and the worker carried out, an answer
+that was too late, an end for want of money, time or a model. How good an answer was nobody has judged.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,7 +12,11 @@ import msgspec
 
 from emonk.events import Event, Routed, TurnCancelled, TurnFinished, UserSaid
 from emonk.messages import Text
+from emonk.routing.course import STRUGGLING, Course
 from emonk.routing.outcomes import Outcome
+
+STEPS = "steps"
+"""The reason of the limit that a turn reaches by what its model does; others are of money and time."""
 
 
 class _Turn:
@@ -19,12 +25,23 @@ class _Turn:
     def __init__(self, said: UserSaid) -> None:
         self.prompt = "\n".join(part.text for part in said.parts if isinstance(part, Text)).strip()
         self.worked = False
-        self.escalated = False
+        self.planned = False
+        self.failed = False
+        self.course = Course()
         self.unclear = said.lead
 
-    def route(self, event: Routed) -> None:
+    def add(self, event: Event) -> None:
+        if isinstance(event, Routed):
+            self._route(event)
+        self.course = self.course.after(event)
+
+    def _route(self, event: Routed) -> None:
         if event.phase == "escalated":
-            self.escalated = True
+            struggled = self.course.own >= STRUGGLING
+            self.failed = self.failed or struggled
+            self.unclear = self.unclear or not struggled  # it was too slow, which may be its provider's day
+        elif event.phase == "planning":
+            self.planned = True
         elif event.phase == "asked":
             self.unclear = True
         elif event.phase == "work":
@@ -32,14 +49,13 @@ class _Turn:
             self.unclear = self.unclear or event.role != "worker"  # another one stood in
 
     def outcome(self, end: TurnFinished) -> Outcome | None:
-        ended = end.status in {"done", "limit", "failed"}
-        if not (self.prompt and self.worked and ended) or self.unclear:
+        if not (self.prompt and self.worked) or self.unclear:
             return None
-        if self.escalated:
-            return Outcome(self.prompt, worker_correct=False, lead_correct=end.status == "done")
-        if end.status == "failed":
-            return None  # the outside failed, or something that is no answer's fault
-        return Outcome(self.prompt, worker_correct=end.status == "done")
+        done = end.status == "done"
+        held = done or (False if end.status == "limit" and end.reason == STEPS else None)
+        if self.failed:
+            return Outcome(self.prompt, worker_correct=False, lead_correct=held)
+        return None if held is None or self.planned else Outcome(self.prompt, worker_correct=held)
 
 
 class OwnOutcomes(msgspec.Struct):
@@ -63,8 +79,6 @@ def _outcomes(events: Iterable[Event]) -> Iterator[Outcome | None]:
         match event:
             case UserSaid():
                 turn = _Turn(event)
-            case Routed() if turn is not None:
-                turn.route(event)
             case TurnFinished() if turn is not None:
                 if event.status in {"waiting_approval", "waiting_effect"}:
                     continue
@@ -73,5 +87,7 @@ def _outcomes(events: Iterable[Event]) -> Iterator[Outcome | None]:
             case TurnCancelled() if turn is not None:
                 yield None
                 turn = None
+            case _ if turn is not None:
+                turn.add(event)
             case _:
                 pass
