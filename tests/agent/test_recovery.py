@@ -7,6 +7,7 @@ import pytest
 
 from emonk import Agent, tool
 from emonk.errors import (
+    ConfigError,
     InvalidConfig,
     MalformedOutput,
     MissingCredential,
@@ -14,6 +15,7 @@ from emonk.errors import (
     RateLimited,
     Unavailable,
 )
+from emonk.events import Routed
 from emonk.messages import ToolMessage
 from emonk.models import Outcome
 from emonk.observe.alerts import Alert, Alerts
@@ -85,6 +87,47 @@ def test_a_wrong_key_is_told_at_once_to_the_user_and_to_an_administrator(store: 
             assert not given["fallback"].requests
         assert [(alert.level, alert.agent) for alert in told] == [("critical", "weather")]
         assert "the key was refused" in told[0].message
+
+    asyncio.run(main())
+
+
+def test_a_worker_that_a_person_must_set_right_makes_way_for_the_lead_and_is_told_of(store: str) -> None:
+    async def main() -> None:
+        told: list[Alert] = []
+        given = models(worker=[MissingCredential("the key was refused")], lead=["sunny"])
+        async with agent_with(store, given, alerts=Alerts([told.append])) as agent:
+            reply = await agent.process_message("Weather?", session_id="s")
+            assert (reply.status, reply.text) == ("done", "sunny")
+            routed = [one for one in await log_of(agent, "s") if isinstance(one, Routed)]
+        assert [(one.role, one.phase) for one in routed] == [("worker", "work"), ("lead", "work")]
+        assert "the key was refused" in routed[-1].reason
+        assert [(alert.level, alert.agent) for alert in told] == [("critical", "weather")]
+
+    asyncio.run(main())
+
+
+def test_the_error_of_whoever_is_left_ends_the_turn_when_the_worker_is_not_set_up_either(store: str) -> None:
+    async def main() -> None:
+        given = models(
+            worker=[MissingCredential("no key")] * 2,
+            lead=[ConfigError("gone", code="model_retired"), QuotaExhausted("used up")],
+        )
+        async with agent_with(store, given) as agent:
+            reply = await agent.process_message("Weather?", session_id="s")
+            assert (reply.status, reply.reason) == ("failed", "model_retired")
+            reply = await agent.process_message("Weather?", session_id="s2")
+            assert (reply.status, reply.degraded) == ("degraded", True)
+            assert "no key" in reply.text
+
+    asyncio.run(main())
+
+
+def test_a_request_that_the_worker_refuses_for_what_is_in_it_ends_the_turn(store: str) -> None:
+    async def main() -> None:
+        given = models(worker=[InvalidConfig("not this", code="blocked")], lead=["never asked"])
+        async with agent_with(store, given) as agent:
+            reply = await agent.process_message("Weather?", session_id="s")
+            assert (reply.status, reply.reason) == ("failed", "blocked")
 
     asyncio.run(main())
 

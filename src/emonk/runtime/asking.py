@@ -42,6 +42,8 @@ _LAST_SECOND = 253_402_300_799
 _UNITS = (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 2 * DAY), ("days", DAY, 366 * DAY))
 """Of durations, in seconds: their names, how long they are, and below which duration they are told."""
 
+_Failed = list[tuple[Candidate, InfraError | ConfigError]]
+
 _log = logging.getLogger("emonk.runtime")
 
 
@@ -99,11 +101,11 @@ class Asker:
         self._ledger = ledger
         self._rules: Model | None = None
         self._asking = False
-        self.error: InfraError | None = None
+        self.error: InfraError | ConfigError | None = None
         self.trouble = ""
         self.by: Candidate | None = None
         self.slow = False
-        self._passed_over: Sequence[tuple[Candidate, InfraError]] = ()
+        self._passed_over: _Failed = []
         self._hardness = TaskComplexity.SIMPLE
 
     async def ask(
@@ -181,13 +183,14 @@ class Asker:
 
         Whose time was over is asked once more, with all the time there is, when all others have failed.
         """
-        failed: list[tuple[Candidate, InfraError]] = []
+        failed: _Failed = []
         members = self._setup.candidates
         candidates = members.available(hardness) or await self._wait_for_one(hardness)
         self.slow = False
         for candidate in candidates:
+            last = candidate is candidates[-1]
             try:
-                answer = await self._ask_one(candidate, request, last=candidate is candidates[-1])
+                answer = await self._ask_one(candidate, request, last=last)
             except StreamBroken as broken:
                 event = Interrupted(text=broken.text, code=broken.code, message=broken.message)
                 text = f"The answer broke off: {broken}"
@@ -197,23 +200,30 @@ class Asker:
                 raise TurnEnded(Ending("limit", text, error.code, error=kind_of(error))) from error
             except ConfigError as error:
                 self._alert(candidate, error)
+                if candidate.role == "worker" and not last and error.code not in OF_THE_REQUEST:
+                    self._pass_over(candidate, error, failed)
+                    continue
                 text, event = could_not(candidate.model.spec, error), _failed(candidate, error)
                 ended = ContextOverflow if error.code == OVERFLOW else TurnEnded
                 raise ended(Ending("failed", text, error.code, (event,), kind_of(error))) from error
             except InfraError as error:
-                failed.append((candidate, error))
                 if isinstance(error, QuotaExhausted):
                     self._alert(candidate, error)
                 if error.code == OVERTIME:
                     self.slow = True
                     candidates.append(msgspec.structs.replace(candidate, seconds=None))
-                self._show(candidate, 0, error)
-                _log.warning("%s could not answer: %s", candidate.model.spec, error)
+                self._pass_over(candidate, error, failed)
             else:
                 self.by, self._passed_over, self._hardness = candidate, failed, hardness
                 return answer
         self._give_up(failed)
         return None
+
+    def _pass_over(self, candidate: Candidate, error: InfraError | ConfigError, failed: _Failed) -> None:
+        """The next one is asked."""
+        failed.append((candidate, error))
+        self._show(candidate, 0, error)
+        _log.warning("%s could not answer: %s", candidate.model.spec, error)
 
     async def _wait_for_one(self, hardness: TaskComplexity) -> list[Candidate]:
         """Who would be called after a moment, if it is only that; nobody else."""
@@ -259,7 +269,7 @@ class Asker:
         what = f"asking {spec} again ({retry})" if retry else f"no answer from {spec}"
         self._emit(ModelRetry(spec, retry, f"{what}: {said}"))
 
-    def _give_up(self, failed: Sequence[tuple[Candidate, InfraError]]) -> None:
+    def _give_up(self, failed: _Failed) -> None:
         """From here on the turn goes by rules.
 
         Raises:
