@@ -76,7 +76,7 @@ class Ledger:
         Raises:
             InfraError, ConfigError: the store cannot be read.
         """
-        if self._budget is not None:
+        if self._budget is not None and not replaying():
             await self._budget.prepare()
 
     def begin(self, candidate: Candidate, request: ModelRequest, purpose: str = "") -> Entry:
@@ -89,7 +89,7 @@ class Ledger:
         if spec == OFFLINE:
             return FREE
         estimate = reserved = None
-        if self._budget is not None:
+        if self._budget is not None and not replaying():
             estimate = self._estimate(spec, request, purpose)
             reserved = self._budget.reserve(estimate)
             self._budget.warn()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from emonk import Agent, tool
+from emonk.costs import Budgets
 from emonk.errors import EmonkError, InvalidConfig, RateLimited, Unavailable
 from emonk.messages import assistant, tool_result, user
 from emonk.models import create
@@ -325,8 +326,11 @@ def test_streams_of_every_provider_come_again(tmp_path: Path, spec: str) -> None
 
 
 def test_an_agent_s_turn_comes_again_and_is_billed_as_a_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def turn(name: str) -> tuple[str, Decimal | None, list[tuple[str, int, Decimal | None]]]:
-        agent = Agent("a", "gemini:gemini-2.5-flash", tools=[weather], store=f"sqlite:///{tmp_path}/{name}.db")
+    async def turn(
+        name: str, budgets: Budgets | None = None
+    ) -> tuple[str, Decimal | None, list[tuple[str, int, Decimal | None]]]:
+        store = f"sqlite:///{tmp_path}/{name}.db"
+        agent = Agent("a", "gemini:gemini-2.5-flash", tools=[weather], store=store, budgets=budgets)
         async with agent:
             reply = await agent.process_message("Weather in Paris?", session_id="s", user_id="u")
             rows = await agent.store.usage_rows(UsageFilter(agent="a"))
@@ -345,7 +349,7 @@ def test_an_agent_s_turn_comes_again_and_is_billed_as_a_replay(tmp_path: Path, m
         monkeypatch.delenv("EMONK_GEMINI_BASE_URL")
         monkeypatch.delenv("GEMINI_API_KEY")
         with inserted(Cassette(tmp_path / "cassette", record=False)):
-            again, free, marked = await turn("replayed")
+            again, free, marked = await turn("replayed", Budgets(user_day_usd=Decimal("0.0000001")))
         assert (again, free) == (text, 0)
         assert marked == [("replay", 10, 0), ("replay", 10, 0)]
 
