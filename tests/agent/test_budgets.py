@@ -121,7 +121,7 @@ def test_who_watches_is_told_once_that_a_budget_is_low(tmp_path: Path) -> None:
         def third(_: ModelRequest) -> ModelResponse:
             return answer("Sunny.", usage=Usage(10, 300))
 
-        async with agent_of(tmp_path, third, budgets=Budgets(session_usd=usd("1"))) as agent:
+        async with agent_of(tmp_path, third, budgets=Budgets(session_usd=usd("1.1"))) as agent:
             told = [
                 event
                 for _ in range(4)
@@ -130,7 +130,7 @@ def test_who_watches_is_told_once_that_a_budget_is_low(tmp_path: Path) -> None:
             ]
         (low,) = told
         assert low.name == "session_usd"
-        assert low.text.endswith("of the 1.00 USD are used that this session may cost (budgets.session_usd)")
+        assert low.text.endswith("of the 1.10 USD are used that this session may cost (budgets.session_usd)")
 
     asyncio.run(main())
 
@@ -220,5 +220,26 @@ def test_a_rerun_keeps_within_the_budgets_of_the_agent(tmp_path: Path) -> None:
             turns = [turn async for turn in rerun(agent, session, events, billed_in=agent.store)]
             assert [turn.new.status for turn in turns] == ["limit"] * 3
             assert await agent.store.usage_rows(UsageFilter(purpose="rerun")) == []
+
+    asyncio.run(main())
+
+
+def test_a_refusal_is_no_warning_and_leaves_the_real_one_to_come(tmp_path: Path) -> None:
+    async def main() -> None:
+        told = list[Alert]()
+        alerts = Alerts([told.append])
+        settings: dict[str, Any] = {
+            "budgets": Budgets(agent_month_usd=usd("2")),
+            "prices": [PriceOverride(model=SPEC, input=100, output=1000)],
+            "alerts": alerts,
+        }
+        async with agent_of(tmp_path, tenth, **settings) as agent:
+            replies = [await agent.process_message("Weather?") for _ in range(6)]
+            dear = await agent.process_message("Weather? " * 10_000)
+            assert (dear.status, told) == ("limit", [])
+            while replies[-1].status == "done":
+                replies.append(await agent.process_message("Weather?"))
+        await alerts.aclose()
+        assert [alert.cause for alert in told] == ["budget_low agent_month_usd"]
 
     asyncio.run(main())

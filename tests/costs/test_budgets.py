@@ -6,15 +6,19 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emonk.costs.budgets import EVER, Account, Budgets, Key, day_of, month_of
+from emonk.costs.account import RECENT, RECOUNT, Account, Key
+from emonk.costs.budgets import Budgets
+from emonk.costs.period import EVER, day_at, month_at
 from emonk.costs.spending import LONG_TURN, READ_AGAIN, Reserved, Spending, TurnBudget
 from emonk.errors import BudgetExceeded, InvalidConfig
 from emonk.records import UsageRow
 from emonk.store.protocol import Store
+from emonk.store.usage_protocol import UsageFilter, UsageGroup, UsageTotal
 from emonk.testing.clock import ManualClock
 from emonk.testing.memory_store import MemoryDatabase
 
@@ -48,13 +52,14 @@ def test_a_number_is_taken_as_it_was_written() -> None:
     ],
 )
 def test_days_and_months_are_those_of_utc(at: str, day: tuple[str, str], month: tuple[str, str]) -> None:
-    for period, (since, until) in ((day_of(instant(at)), day), (month_of(instant(at)), month)):
+    for period, (since, until) in ((day_at(instant(at)), day), (month_at(instant(at)), month)):
         assert (period.since, period.until) == (instant(since) * MICROSECONDS, instant(until) * MICROSECONDS)
 
 
 @given(st.floats(0, 4e9))
 def test_every_instant_is_in_its_own_day_and_month(at: float) -> None:
-    for period in (day_of(at), month_of(at)):
+    for period in (day_at(at), month_at(at)):
+        assert period.since is not None
         assert period.until is not None
         assert period.since <= at * MICROSECONDS < period.until
 
@@ -92,7 +97,7 @@ def test_what_is_spent_is_at_most_the_budget_and_what_estimates_were_too_low(
 
 
 def test_a_refusal_names_the_budget_what_is_spent_and_when_it_begins_anew() -> None:
-    account = Account(Key("user_day_usd", "ann", day_of(instant("2026-11-26"))), Decimal("0.5"))
+    account = Account(Key("user_day_usd", "ann", day_at(instant("2026-11-26"))), Decimal("0.5"))
     account.spent = Decimal("0.45")
     with pytest.raises(BudgetExceeded) as raised:
         account.check(Decimal("0.0621"))
@@ -207,6 +212,9 @@ def test_a_budget_is_told_of_once_in_its_period() -> None:
         await turn.prepare()
         with pytest.raises(BudgetExceeded):
             turn.reserve(Decimal("1.5"))
+        assert len(scene.told) == 1
+        turn.reserve(Decimal("0.8"))
+        turn.warn()
         assert len(scene.told) == 2
 
     asyncio.run(main())
@@ -236,6 +244,139 @@ def test_what_others_spend_is_seen_by_the_next_turn_and_by_a_long_one() -> None:
         await scene.clock.advance(LONG_TURN)
         await first.prepare()
         assert account.spent >= Decimal("5.25")
+
+    asyncio.run(main())
+
+
+class Counting:
+    """A store that notes which rows were summed, and can wait before it answers."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.asked: list[UsageFilter] = []
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    def bill(self, rows: Sequence[UsageRow]) -> "asyncio.Future[None]":
+        return self._store.bill(rows)
+
+    async def usage_rows(self, wanted: UsageFilter, *, limit: int = 100, before: str | None = None) -> list[UsageRow]:
+        return await self._store.usage_rows(wanted, limit=limit, before=before)
+
+    async def usage_totals(self, wanted: UsageFilter, *, by: Sequence[UsageGroup] = ()) -> list[UsageTotal]:
+        self.asked.append(wanted)
+        await self.answers.wait()
+        return await self._store.usage_totals(wanted, by=by)
+
+
+def test_a_turn_reads_only_the_last_minutes_of_the_bill_again() -> None:
+    async def main() -> None:
+        scene = Scene(agent_month_usd="100")
+        store = Counting(scene.store)
+        scene.spending = Spending("a", scene.spending.budgets, store, scene.clock)
+        for number in range(200):
+            await scene.store.bill([row(scene.clock, f"{number:03}", "0.25")])
+            store.asked.clear()
+            await scene.turn(f"s{number}").prepare()
+            (account,) = scene.spending.accounts("s", "ann")
+            assert account.spent == Decimal("0.25") * (number + 1)
+            assert len(store.asked) <= 2
+            if number > 1:
+                assert store.asked[-1].since is not None
+                assert scene.clock.time() - store.asked[-1].since / MICROSECONDS <= 2 * RECENT
+            await scene.clock.advance(200)
+
+    asyncio.run(main())
+
+
+def test_a_turn_within_a_second_of_another_takes_over_what_that_read() -> None:
+    async def main() -> None:
+        scene = Scene(agent_month_usd="100")
+        store = Counting(scene.store)
+        scene.spending = Spending("a", scene.spending.budgets, store, scene.clock)
+        for number in range(5):
+            await scene.turn(f"s{number}").prepare()
+        assert len(store.asked) == 1
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("minutes", "known"), [(80, "0.5"), (130, "2")])
+def test_a_call_that_takes_an_hour_elsewhere_counts_with_its_cost_at_last(minutes: int, known: str) -> None:
+    async def main() -> None:
+        scene = Scene(agent_month_usd="100")
+        started = row(scene.clock, "1", None, state="started", estimate_usd=Decimal(2))
+        await scene.store.bill([started])
+        for _ in range(minutes * 60 // RECENT):
+            await scene.turn().prepare()
+            assert scene.spending.accounts("s", "ann")[0].spent == 2
+            await scene.clock.advance(RECENT)
+        await scene.store.bill([msgspec.structs.replace(started, state="completed", cost_usd=Decimal("0.5"))])
+        await scene.clock.advance(READ_AGAIN)
+        await scene.turn().prepare()
+        assert scene.spending.accounts("s", "ann")[0].spent == Decimal(known)
+        await scene.clock.advance(RECOUNT)
+        await scene.turn().prepare()
+        assert scene.spending.accounts("s", "ann")[0].spent == Decimal("0.5")
+
+    asyncio.run(main())
+
+
+def test_a_call_that_begins_while_the_bill_is_read_counts_once() -> None:
+    async def main() -> None:
+        scene = Scene(agent_month_usd="1")
+        store = Counting(scene.store)
+        scene.spending = Spending("a", scene.spending.budgets, store, scene.clock)
+        turn, other = scene.turn("s1"), scene.turn("s2")
+        await turn.prepare()
+        (account,) = scene.spending.accounts("s", "ann")
+        for number in range(3):
+            await scene.clock.advance(READ_AGAIN)
+            store.answers.clear()
+            reading = asyncio.create_task(scene.turn(f"t{number}").prepare())
+            await asyncio.sleep(0)
+            reserved = turn.reserve(Decimal("0.1"))
+            started = row(scene.clock, str(number), None, state="started", estimate_usd=Decimal("0.1"))
+            await scene.store.bill([started])
+            store.answers.set()
+            await reading
+            assert account.used == Decimal("0.1") + number * Decimal("0.02")
+            reserved.settle(Decimal("0.02"))
+            await scene.store.bill([msgspec.structs.replace(started, state="completed", cost_usd=Decimal("0.02"))])
+            assert account.used == (number + 1) * Decimal("0.02")
+        await scene.clock.advance(READ_AGAIN)
+        await other.prepare()
+        assert account.used == Decimal("0.06")
+
+    asyncio.run(main())
+
+
+def test_what_calls_elsewhere_were_expected_to_cost_gives_way_to_what_they_did() -> None:
+    async def main() -> None:
+        scene = Scene(agent_month_usd="10")
+        theirs = row(scene.clock, "theirs", None, state="started", estimate_usd=Decimal(5))
+        await scene.store.bill([theirs])
+        await scene.turn().prepare()
+        (account,) = scene.spending.accounts("s", "ann")
+        assert account.used == 5
+        await scene.store.bill([msgspec.structs.replace(theirs, state="completed", cost_usd=Decimal(1))])
+        await scene.clock.advance(READ_AGAIN)
+        await scene.turn().prepare()
+        assert account.used == 1
+
+    asyncio.run(main())
+
+
+def test_a_cost_that_is_not_in_the_bill_yet_is_not_taken_back() -> None:
+    async def main() -> None:
+        scene = Scene(agent_month_usd="10")
+        turn = scene.turn()
+        await turn.prepare()
+        await scene.clock.advance(READ_AGAIN)
+        turn.reserve(Decimal(1)).settle(Decimal("0.5"))
+        await scene.turn().prepare()
+        (account,) = scene.spending.accounts("s", "ann")
+        assert account.used == Decimal("0.5")
 
     asyncio.run(main())
 

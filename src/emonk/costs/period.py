@@ -17,6 +17,16 @@ class Period(msgspec.Struct, frozen=True):
     since: int | None = None
     until: int | None = None
 
+    @property
+    def resets(self) -> str:
+        """When there is a new one, in words; empty where there is none."""
+        if self.until is None:
+            return ""
+        return f"{datetime.fromtimestamp(self.until / MICROSECONDS, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+EVER = Period()
+
 
 def period(start: date | None, end: date | None) -> Period:
     """The period of two days, both included, or of two instants, of which the end is not.
@@ -35,6 +45,19 @@ def period(start: date | None, end: date | None) -> Period:
 def day_of(microseconds: int) -> date:
     """The UTC day of an instant."""
     return datetime.fromtimestamp(microseconds // MICROSECONDS, UTC).date()
+
+
+def day_at(now: float) -> Period:
+    """The UTC day of an instant, in seconds since 1970."""
+    start = int(now // 86_400) * 86_400
+    return Period(start * MICROSECONDS, (start + 86_400) * MICROSECONDS)
+
+
+def month_at(now: float) -> Period:
+    """The UTC month of an instant, in seconds since 1970."""
+    at = datetime.fromtimestamp(now, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    after = at.replace(year=at.year + at.month // 12, month=at.month % 12 + 1)
+    return Period(int(at.timestamp()) * MICROSECONDS, int(after.timestamp()) * MICROSECONDS)
 
 
 def _microseconds(which: str, at: object, *, ends: bool) -> int:

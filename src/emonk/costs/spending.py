@@ -6,8 +6,9 @@ from decimal import Decimal
 from weakref import WeakValueDictionary
 
 from emonk.clock import Clock
-from emonk.costs.budgets import EVER, Account, Budgets, Key, keys, wanted
-from emonk.errors import BudgetExceeded
+from emonk.costs.account import Account, Key
+from emonk.costs.budgets import Budgets, keys
+from emonk.costs.period import EVER
 from emonk.store.usage_protocol import UsageStore
 
 READ_AGAIN = 1.0
@@ -21,6 +22,9 @@ FIRST_OUTPUT = 500
 
 _FORGETS = 0.1
 """How fast an estimate of answers goes down towards shorter ones."""
+
+_KEPT = 1000
+"""Accounts that are kept though no turn has them now, the last used of them."""
 
 _TOLD = 10_000
 """Budgets of which it is known that people were told."""
@@ -38,13 +42,12 @@ class Reserved:
         self._accounts = accounts
         self.estimate = estimate
         for account in accounts:
-            account.reserved += estimate
+            account.reserve(estimate)
 
     def settle(self, cost: Decimal | None) -> None:
         """The call has ended; a cost that nobody knows counts as estimated."""
         for account in self._accounts:
-            account.reserved -= self.estimate
-            account.spent += self.estimate if cost is None else cost
+            account.settle(self.estimate, self.estimate if cost is None else cost)
 
 
 class Spending:
@@ -55,6 +58,7 @@ class Spending:
         self._store = store
         self._reading: dict[Key, asyncio.Task[None]] = {}
         self._accounts: WeakValueDictionary[Key, Account] = WeakValueDictionary()
+        self._kept: dict[Key, Account] = {}
         self._told: dict[Key, None] = {}
         self._typical: dict[str, float] = {}
         self.budgets = budgets
@@ -97,13 +101,19 @@ class Spending:
         account = self._accounts.get(key)
         if account is None:
             account = self._accounts[key] = Account(key, limit)
+        self._kept.pop(key, None)
+        self._kept[key] = account
+        if len(self._kept) > _KEPT:
+            del self._kept[next(iter(self._kept))]
         return account
 
     async def _read(self, account: Account) -> None:
         """One reading at a time; whoever comes meanwhile waits for it, also when its own caller is cancelled."""
         task = self._reading.get(account.key)
         if task is None:
-            task = self._reading[account.key] = asyncio.create_task(self._look(account))
+            task = self._reading[account.key] = asyncio.create_task(
+                account.read(self._store, self._agent, self.clock.time(), self.clock.monotonic())
+            )
             task.add_done_callback(lambda read: self._has_read(account.key, read))
         await asyncio.shield(task)
 
@@ -111,13 +121,6 @@ class Spending:
         self._reading.pop(key, None)
         if not read.cancelled():
             read.exception()  # which is told to those who still wait for it
-
-    async def _look(self, account: Account) -> None:
-        """Calls of this process that are under way may or may not be in the bill yet, so they are counted once."""
-        now, under_way = self.clock.monotonic(), account.reserved
-        (total,) = await self._store.usage_totals(wanted(account, self._agent))
-        account.spent = max(account.spent, total.cost_usd + total.estimated_usd - under_way)
-        account.read_at = now
 
 
 class TurnBudget:
@@ -168,11 +171,7 @@ class TurnBudget:
             self._shared = self._spending.accounts(self._session_id, self._user_id)  # midnight may have passed
         accounts = [*self._own, *self._shared]
         for account in accounts:
-            try:
-                account.check(estimate or Decimal(0))
-            except BudgetExceeded:
-                self._warn(account)  # a dear call may be too much before it was low
-                raise
+            account.check(estimate or Decimal(0))
         return Reserved(accounts, estimate or Decimal(0))
 
     def expected_output(self, spec: str) -> int:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from emonk.costs.budgets import Account
+from emonk.costs.account import Account
 from emonk.costs.spending import TurnBudget
 from emonk.errors import ConfigError, DeadlineExceeded, InfraError, InvalidConfig, MalformedOutput, kind_of
 from emonk.events import Event, InboxItem, ModelSaid, ToolReturned, TurnCancelled, TurnFinished, UserSaid
