@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from emonk.errors import EmonkError
+from emonk.errors import EmonkError, InvalidConfig
 from emonk.messages import (
     AssistantMessage,
     Blob,
@@ -26,6 +26,7 @@ from emonk.messages import (
     ToolCall,
     ToolMessage,
     ToolResult,
+    assistant,
     user,
 )
 from emonk.models.anthropic.model import AnthropicModel
@@ -192,9 +193,36 @@ def test_thinking_stays_with_its_own_provider(source: str, shared_data: Path) ->
             assert not any(signature in sent for signature in signatures)
 
 
+@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize("kind", ["image/gif", "image/heic", "image/tiff", "audio/wav", "video/mp4", "application/zip"])
+def test_a_file_that_one_does_not_take_ends_no_session(name: str, kind: str) -> None:
+    """It is told at once where it is new; later a note stands for it."""
+    sent = user([Text("see"), Blob(kind, b"bytes")])
+    later = json.dumps(TARGETS[name](ModelRequest([sent, assistant("Nice."), user("and now?")])))
+    if "cannot be shown" not in later:
+        TARGETS[name](ModelRequest([sent]))
+        return
+    assert f"[{kind}: cannot be shown]" in later
+    with pytest.raises(InvalidConfig, match=kind):
+        TARGETS[name](ModelRequest([sent]))
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_picture_is_sent_under_the_name_of_its_type(name: str) -> None:
+    pictures = [Blob("image/jpg", b"bytes"), Blob("IMAGE/PNG; x=1", b"bytes")]
+    sent = json.dumps(TARGETS[name](ModelRequest([user(pictures)])))
+    assert "image/jpeg" in sent
+    assert "image/png" in sent
+    assert "image/jpg" not in sent
+
+
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 SIGNED = st.none() | st.just("c2lnbmVkIGJ5IG1l")
-SAID = st.builds(Text, WORDS, SIGNED) | st.builds(Thinking, WORDS, SIGNED) | st.just(Blob("image/png", b"png"))
+IMAGES = ["image/png", "image/jpg", "image/gif", "image/heic", "image/tiff", "IMAGE/WEBP; x=1"]
+DOCUMENTS = ["application/pdf", "application/json", "text/plain", "application/zip", ""]
+KINDS = [*IMAGES, *DOCUMENTS, "audio/wav", "audio/ogg", "video/mp4"]
+FILES = st.builds(Blob, st.sampled_from(KINDS), st.sampled_from([b"bytes", b""]))
+SAID = st.builds(Text, WORDS, SIGNED) | st.builds(Thinking, WORDS, SIGNED) | FILES
 IDS = st.sampled_from(["toolu_{}", "call_{}", "emonk_call_{}", "call|{} é", "{}" + "x" * 70])
 
 
@@ -212,7 +240,8 @@ def rounds(draw: st.DrawFn) -> list[Message]:
     results = draw(st.permutations(results))
     cut = draw(st.integers(0, len(results)))
     told = [ToolMessage(tuple(some)) for some in (results[:cut], results[cut:]) if some]
-    return [user(draw(WORDS.filter(str.strip))), message, *told]
+    asked = [Text(draw(WORDS.filter(str.strip))), *draw(st.lists(FILES, max_size=2))]
+    return [user(asked), message, *told]
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -142,7 +142,7 @@ def test_a_file_that_gemini_cannot_read_is_told_before_it_is_sent(blob: Blob, sa
 @pytest.mark.parametrize("kind", ["image/jpeg", "IMAGE/PNG", "application/pdf", "text/csv; charset=utf-8", "audio/wav"])
 def test_files_that_gemini_reads(kind: str) -> None:
     sent = written(ModelRequest([UserMessage((Blob(kind, b"x"),))]))
-    assert sent["contents"][0]["parts"][0]["inlineData"]["mimeType"] == kind
+    assert sent["contents"][0]["parts"][0]["inlineData"]["mimeType"] == kind.replace("IMAGE/PNG", "image/png")
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,8 @@ from emonk.messages import (
 )
 from emonk.models.anthropic.foreign import THOUGHTS, ServerCalls, is_open, sent_back
 from emonk.models.anthropic.identifiers import CallIds, sent_name
-from emonk.models.anthropic.media import bare_type, is_image, media_block
+from emonk.models.anthropic.media import is_image, media_block
+from emonk.models.media import last_user, note_of
 
 Json = dict[str, Any]
 
@@ -87,9 +88,9 @@ class Conversation:
             InvalidConfig: nothing is said at all, or what the user said last holds something that cannot be sent.
         """
         self._messages = messages
-        last = _last(messages, UserMessage)
+        last = last_user(messages)
         # Where the user has not spoken since, a server may be about to give the result of its own tool.
-        paused = max(last + 1, _last(messages, AssistantMessage))
+        paused = max(last + 1, _last_said(messages))
         for index, message in enumerate(messages):
             match message:
                 case UserMessage(parts):
@@ -200,9 +201,10 @@ class Conversation:
         self._stepping = True
 
 
-def _last(messages: Sequence[Message], kind: type[Message]) -> int:
-    """The place of the last message of a kind; -1 without one."""
-    return next((index for index in range(len(messages) - 1, -1, -1) if isinstance(messages[index], kind)), -1)
+def _last_said(messages: Sequence[Message]) -> int:
+    """The place of what a model said last; -1 without it."""
+    places = range(len(messages) - 1, -1, -1)
+    return next((index for index in places if isinstance(messages[index], AssistantMessage)), -1)
 
 
 def _user_blocks(parts: Iterable[UserPart], *, strict: bool) -> list[Json]:
@@ -218,7 +220,7 @@ def _user_blocks(parts: Iterable[UserPart], *, strict: bool) -> list[Json]:
         except InvalidConfig:
             if strict:
                 raise
-            blocks.append(_text(f"[{bare_type(part) or 'a file'}: cannot be shown]"))
+            blocks.append(_text(note_of(part).text))
     return blocks
 
 

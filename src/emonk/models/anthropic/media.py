@@ -7,6 +7,7 @@ from typing import Any
 
 from emonk.errors import InvalidConfig
 from emonk.messages import Blob
+from emonk.models.media import bare_type
 
 IMAGES = frozenset({"image/gif", "image/jpeg", "image/png", "image/webp"})
 PDF = "application/pdf"
@@ -40,9 +41,3 @@ def media_block(blob: Blob) -> dict[str, Any]:
         hint=f"it takes {', '.join(sorted(IMAGES))}, {PDF} and text/*",
         code="unsupported_media",
     )
-
-
-def bare_type(blob: Blob) -> str:
-    """The media type without parameters, in its own name."""
-    mime_type = blob.mime_type.partition(";")[0].strip().lower()
-    return "image/jpeg" if mime_type in {"image/jpg", "image/pjpeg"} else mime_type

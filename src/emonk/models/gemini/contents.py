@@ -22,6 +22,7 @@ from emonk.messages import (
 )
 from emonk.models.fields import as_bytes, as_object
 from emonk.models.gemini.wire import MADE_UP_ID, PROVIDER, Json
+from emonk.models.media import bare_type, last_user, note_of
 
 PLACEHOLDER = "skip_thought_signature_validator"
 """The signature for calls that Gemini did not make.
@@ -57,16 +58,17 @@ def write_contents(messages: Sequence[Message], *, all_signed: bool = False) -> 
         all_signed: the model wants a signature with the first call of each step.
 
     Raises:
-        InvalidConfig: a user's message holds what Gemini does not read.
+        InvalidConfig: what the user said last holds what Gemini does not read.
     """
     contents: list[Json] = []
     previous = ""
     order: list[str] = []
     results: list[ToolResult] = []
-    for message in messages:
+    last = last_user(messages)
+    for index, message in enumerate(messages):
         match message:
             case UserMessage(parts):
-                kind, wire = "user", _write_user(parts)
+                kind, wire = "user", _write_parts(_readable(parts, strict=index == last))
             case AssistantMessage(parts, provider):
                 kind, wire = "model", _write_parts(parts if provider in _OWN else _common(parts))
                 calls = [call.id for call in message.tool_calls]
@@ -95,22 +97,35 @@ def _in_order(results: Sequence[ToolResult], order: list[str]) -> Sequence[ToolR
     return sorted(results, key=lambda result: position.get(result.call_id, len(order)))
 
 
-def _write_user(parts: Sequence[UserPart]) -> list[Json]:
+def _readable(parts: Sequence[UserPart], *, strict: bool) -> list[UserPart]:
+    """What a user said; of what Gemini does not read, a note unless `strict`."""
+    read: list[UserPart] = []
     for part in parts:
         if isinstance(part, Blob):
-            _check_blob(part)
-    return _write_parts(parts)
+            try:
+                _check_blob(part)
+            except InvalidConfig:
+                if strict:
+                    raise
+                read.append(note_of(part))
+                continue
+        read.append(part)
+    return read
 
 
 def _check_blob(blob: Blob) -> None:
-    kind = blob.mime_type.lower().partition(";")[0].strip()
+    kind = bare_type(blob)
     if not blob.data:
         raise InvalidConfig(
             f"a message holds a file of 0 bytes ({kind or 'of no type'})", hint="send it with its content"
         )
-    if kind not in _IMAGES and not kind.startswith(_OTHERS):
+    if not _is_read(kind):
         types = ", ".join(sorted(_IMAGES))
         raise InvalidConfig(f"Gemini does not read {kind or 'a file of no type'}", hint=f"images are {types}")
+
+
+def _is_read(kind: str) -> bool:
+    return kind in _IMAGES or kind.startswith(_OTHERS)
 
 
 def _common(parts: Sequence[AssistantPart]) -> list[AssistantPart]:
@@ -147,8 +162,10 @@ def _write_parts(parts: Sequence[AssistantPart]) -> list[Json]:
                 wire.append(_signed({"text": text}, signature))
             case Thinking(text, signature) if text or as_bytes(signature):
                 wire.append(_signed({"text": text, "thought": True}, signature))
-            case Blob(mime_type, data, signature) if data:
-                wire.append(_signed({"inlineData": {"mimeType": mime_type, "data": data}}, signature))
+            case Blob(mime_type, data, signature) if data and _is_read(kind := bare_type(part)):
+                # What stands beside the type may tell how to read a sound.
+                inline = {"mimeType": kind if kind in _IMAGES else mime_type, "data": data}
+                wire.append(_signed({"inlineData": inline}, signature))
             case ToolCall():
                 wire.append(_write_call(part))
             case Foreign(provider, data) if provider == PROVIDER:

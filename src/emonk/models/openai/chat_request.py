@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from emonk.messages import AssistantMessage, Blob, Foreign, Message, Text, Thinking, ToolCall, ToolMessage, UserMessage
+from emonk.models.media import last_user
 from emonk.models.openai.endpoint import Endpoint, reasons
 from emonk.models.openai.identifiers import CallIds, original_names, tool_name
 from emonk.models.openai.media import data_url, kind_of, sound_format, text_of
@@ -118,10 +119,11 @@ def write_messages(messages: Sequence[Message], endpoint: Endpoint) -> list[Json
     ids = CallIds(endpoint.provider, strict=endpoint.own)
     wire: list[Json] = []
     made: list[Blob] = []
-    for message in messages:
+    last = last_user(messages)
+    for index, message in enumerate(messages):
         match message:
             case UserMessage():
-                _add_user(wire, [*made, *user_parts(message)])
+                _add_user(wire, [*made, *user_parts(message, strict=index == last, sounds=True)])
                 made = []
             case AssistantMessage():
                 made += images_of(message)

@@ -4,6 +4,7 @@ from base64 import b64encode
 
 from emonk.errors import InvalidConfig
 from emonk.messages import Blob
+from emonk.models.media import bare_type
 
 IMAGES = frozenset({"image/gif", "image/jpeg", "image/png", "image/webp"})
 """https://developers.openai.com/api/docs/guides/images-vision#image-input-requirements."""
@@ -16,7 +17,7 @@ PDF = "application/pdf"
 
 def data_url(blob: Blob) -> str:
     """The bytes with their media type, as a URL."""
-    return f"data:{_bare(blob.mime_type)};base64,{b64encode(blob.data).decode()}"
+    return f"data:{bare_type(blob)};base64,{b64encode(blob.data).decode()}"
 
 
 def kind_of(blob: Blob, *, sounds: bool) -> str:
@@ -25,7 +26,7 @@ def kind_of(blob: Blob, *, sounds: bool) -> str:
     Raises:
         InvalidConfig: no bytes, or of a type that no such API takes.
     """
-    mime_type = _bare(blob.mime_type)
+    mime_type = bare_type(blob)
     if not blob.data:
         raise InvalidConfig(f"a part of type {mime_type or 'unknown'} holds no bytes", hint="leave it out")
     if mime_type in IMAGES:
@@ -49,8 +50,4 @@ def text_of(blob: Blob) -> str:
 
 def sound_format(blob: Blob) -> str:
     """`wav` or `mp3`."""
-    return SOUNDS[_bare(blob.mime_type)]
-
-
-def _bare(mime_type: str) -> str:
-    return mime_type.partition(";")[0].strip().lower()
+    return SOUNDS[bare_type(blob)]

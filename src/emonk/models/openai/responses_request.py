@@ -20,6 +20,7 @@ from emonk.messages import (
     UserMessage,
 )
 from emonk.models.fields import as_list, as_text
+from emonk.models.media import last_user
 from emonk.models.openai.endpoint import Endpoint, reasons
 from emonk.models.openai.identifiers import CallIds, original_names, tool_name
 from emonk.models.openai.media import data_url, kind_of, text_of
@@ -130,10 +131,11 @@ def write_input(messages: Sequence[Message], endpoint: Endpoint) -> list[Json]:
     ids = CallIds(endpoint.provider, strict=False)
     items: list[Json] = []
     made: list[Blob] = []
-    for message in messages:
+    last = last_user(messages)
+    for index, message in enumerate(messages):
         match message:
             case UserMessage():
-                _add_user(items, [*made, *user_parts(message)])
+                _add_user(items, [*made, *user_parts(message, strict=index == last, sounds=False)])
                 made = []
             case AssistantMessage():
                 made += images_of(message)

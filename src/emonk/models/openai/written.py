@@ -8,8 +8,9 @@ import msgspec
 
 from emonk.errors import InvalidConfig
 from emonk.messages import AssistantMessage, Blob, Text, ToolCall, UserMessage
+from emonk.models.media import bare_type, note_of
 from emonk.models.openai.endpoint import reasons
-from emonk.models.openai.media import IMAGES
+from emonk.models.openai.media import IMAGES, kind_of
 from emonk.models.openai.schema import strict_fault
 from emonk.models.protocol import ModelRequest, ReasoningEffort, ToolLike
 
@@ -88,9 +89,26 @@ def cache_key(request: ModelRequest, tools: Iterable[ToolLike]) -> str:
 
 def images_of(message: AssistantMessage) -> list[Blob]:
     """Images that a model made, which only a user's message can hold."""
-    return [part for part in message.parts if isinstance(part, Blob) and part.data and part.mime_type in IMAGES]
+    return [part for part in message.parts if isinstance(part, Blob) and part.data and bare_type(part) in IMAGES]
 
 
-def user_parts(message: UserMessage) -> list[Text | Blob]:
-    """What a user said, without empty text."""
-    return [part for part in message.parts if not isinstance(part, Text) or part.text]
+def user_parts(message: UserMessage, *, strict: bool, sounds: bool) -> list[Text | Blob]:
+    """What a user said, without empty text; of what the API does not take, a note unless `strict`.
+
+    Raises:
+        InvalidConfig: it does not take a part.
+    """
+    parts: list[Text | Blob] = []
+    for part in message.parts:
+        if isinstance(part, Blob):
+            try:
+                kind_of(part, sounds=sounds)
+            except InvalidConfig:
+                if strict:
+                    raise
+                parts.append(note_of(part))
+                continue
+        elif not part.text:
+            continue
+        parts.append(part)
+    return parts
