@@ -79,6 +79,20 @@ def test_the_caller_may_say_how_hard_a_message_is(store: str, complexity: str | 
     asyncio.run(main())
 
 
+def test_a_long_system_prompt_makes_no_message_harder_but_a_long_conversation_does(store: str) -> None:
+    async def main() -> None:
+        given = always()
+        async with Agent("weather", given, store=store, instructions="You are a helper with rules. " * 5_000) as agent:
+            await agent.process_message("hi", session_id="s")
+            assert await routed(agent) == [("simple", "work", "worker")]
+            await agent.process_message("word " * 15_000, session_id="s2")
+            assert await routed(agent, "s2") == [("moderate", "work", "worker")]
+            await agent.process_message("word " * 15_000, session_id="s2")
+            assert (await routed(agent, "s2"))[1] == ("complex", "planning", "lead")
+
+    asyncio.run(main())
+
+
 def test_the_worker_works_again_after_a_quiet_stretch(store: str) -> None:
     async def main() -> None:
         given = models(worker=[wrong(1), wrong(2), "sunny"], lead=[paris(), paris(), paris()])

@@ -223,6 +223,21 @@ def test_a_whole_request_is_routed_by_its_length_and_by_what_is_said_of_it() -> 
     assert asyncio.run(router.generate(short, complexity="complex")).text == "by the lead"
 
 
+@pytest.mark.parametrize(
+    "request_", ["hello", {"input": "hello"}, ModelRequest([user("hello")])], ids=lambda one: type(one).__name__
+)
+def test_hints_count_whatever_way_a_task_is_written(request_: Any) -> None:
+    router, _ = router_of(lead=["by the lead"], worker=["by the worker"])
+    assert asyncio.run(router.generate(request_, complexity="complex")).text == "by the lead"
+
+
+def test_what_every_request_has_in_common_makes_none_harder() -> None:
+    router, _ = router_of(lead=["by the lead"], worker=["by the worker"] * 2)
+    rules = "You are a helper with rules. " * 5_000
+    assert asyncio.run(router.route({"input": "hi", "instructions": rules})).text == "by the worker"
+    assert asyncio.run(router.generate(ModelRequest([user("hi")], instructions=rules))).text == "by the worker"
+
+
 def test_a_trained_classifier_is_asked_where_no_rule_decides() -> None:
     class Marks:
         def score(self, text: str) -> float:

@@ -176,7 +176,8 @@ class MultiModelRouter:
             Exception: as `route`.
         """
         if not isinstance(request, ModelRequest):
-            task = {**request, **hints} if isinstance(request, Mapping) else request
+            task = {"input": request} if isinstance(request, str) else request
+            task = {**task, **hints} if isinstance(task, Mapping) else task
             return await self.route(task, user_id=user_id, session_id=session_id)
         said = next((one.text for one in reversed(request.messages) if isinstance(one, UserMessage)), "")
         known: TaskHints = read_hints(hints)

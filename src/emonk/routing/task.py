@@ -32,7 +32,7 @@ class RoutedTask(msgspec.Struct, frozen=True):
 
     @property
     def tokens(self) -> int:
-        """How long it is, about, all of it."""
+        """How long its conversation is, about, without instructions and tools, which others have, too."""
         said = [*self.messages, UserMessage(user(self.text).parts)] if self.text else self.messages
         return sum(tokens_of_message(message, UNKNOWN) for message in said)
 

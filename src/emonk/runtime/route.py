@@ -35,7 +35,7 @@ class Route:
             self._course = Course(role="lead")
 
     def next(self, tokens: Callable[[], int]) -> TaskComplexity:
-        """How hard the next step is, which decides who is asked; `tokens` is the size of the context."""
+        """How hard the next step is, which decides who is asked; `tokens` is the size of the conversation."""
         if not self._divides:
             return TaskComplexity.SIMPLE
         self._catch_up()

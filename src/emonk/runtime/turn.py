@@ -222,7 +222,7 @@ class Turn:
 
     async def _ask(self) -> PricedResponse:
         await self._context.fit()
-        hardness = self._route.next(lambda: self._context.tokens)
+        hardness = self._route.next(lambda: self._context.said)
         while True:
             try:
                 answer = await self._asker.ask(

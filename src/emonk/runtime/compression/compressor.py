@@ -79,6 +79,11 @@ class TurnContext:
         return self._size.of(self.messages)
 
     @property
+    def said(self) -> int:
+        """How much of that is the conversation: all but what every request has, instructions and tools."""
+        return max(0, round(self.tokens - self._room.fixed * self._size.scale))
+
+    @property
     def tools(self) -> tuple[Runnable, ...]:
         """What the model is offered: `read_result` only while there is something to read with it."""
         reader = self._setup.reader
