@@ -1,6 +1,6 @@
 """Where a turn stands, by its events alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
@@ -25,10 +25,18 @@ from emonk.messages import ToolResult, assistant
 from emonk.records import Usage
 from emonk.routing.assessment import Assessment
 from emonk.routing.complexity import TaskComplexity
-from emonk.routing.course import STRUGGLING, Course, course_of, first_phase
+from emonk.routing.course import STRUGGLING, Course, first_phase
 
 SIMPLE, MODERATE, COMPLEX = TaskComplexity
 QUIET = 3
+
+
+def course_of(events: Iterable[Event]) -> Course:
+    """Where the turn stands that consists of these events."""
+    course = Course()
+    for event in events:
+        course = course.after(event)
+    return course
 
 
 def said() -> Event:

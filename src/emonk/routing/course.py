@@ -1,6 +1,5 @@
 """Where a turn stands between worker and lead: a fold over its events, so that its log gives it back after a crash."""
 
-from collections.abc import Iterable
 from typing import Literal, cast, get_args
 
 import msgspec
@@ -86,14 +85,6 @@ class Course(msgspec.Struct, frozen=True):
         if phase == self.phase and self.role:
             return replace(self, complexity=complexity, role=event.role)
         return Course(complexity, phase, event.role)
-
-
-def course_of(events: Iterable[Event]) -> Course:
-    """Where the turn stands that consists of these events."""
-    course = Course()
-    for event in events:
-        course = course.after(event)
-    return course
 
 
 def first_phase(assessed: Assessment, *, asked: bool) -> Phase:

@@ -20,6 +20,9 @@ ORDER: Mapping[TaskComplexity, tuple[Role, ...]] = {
 }
 """The worker comes last where a task is too hard for it: it is better than nobody."""
 
+STAND_BY = 45.0
+"""Seconds that a model may spend on waits between retries while another one stands by."""
+
 
 class Choice(msgspec.Struct, frozen=True):
     """One who may do it.

@@ -13,10 +13,7 @@ from emonk.resilience.classify import OF_THE_REQUEST
 from emonk.resilience.deadline import within
 from emonk.resilience.guard import Guard
 from emonk.routing.bill import Bill
-from emonk.routing.decision import Choice, Decision, Role
-
-STAND_BY = 45.0
-"""Seconds that a model may spend on waits between retries while another one stands by."""
+from emonk.routing.decision import STAND_BY, Choice, Decision, Role
 
 UNUSABLE = 2
 """Answers of one model that cannot be used, after which the next one is asked."""

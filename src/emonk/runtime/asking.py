@@ -16,6 +16,7 @@ from emonk.records import RiskLevel
 from emonk.resilience.breaker import DAY
 from emonk.resilience.classify import OF_THE_REQUEST
 from emonk.routing.complexity import TaskComplexity
+from emonk.routing.decision import STAND_BY
 from emonk.runtime.ask import PricedResponse, StreamBroken, ask
 from emonk.runtime.candidates import Candidate
 from emonk.runtime.ending import Ending, TurnEnded
@@ -24,9 +25,6 @@ from emonk.runtime.patience import OVERTIME, Patience
 from emonk.runtime.progress import Emit, ModelRetry
 from emonk.runtime.setup import Setup
 from emonk.skills.protocol import Runnable
-
-STAND_BY = 45.0
-"""Seconds that a model may spend on waits between retries while another one stands by."""
 
 LOOK_AGAIN = 1.0
 """Seconds after which it is looked again whether a model can be called."""
