@@ -67,18 +67,50 @@ def test_broken_lines_are_refused_or_left_out(rows: Path, tmp_path: Path) -> Non
     assert not (tmp_path / "model").exists()
     done = emonk("router", "train", "--data", rows, "--out", tmp_path / "model", "--skip-broken")
     assert "line 241 is left out" in done.stderr
-    assert "1 lines left out" in done.stdout
+    assert "1 line left out" in done.stdout
 
 
 def test_what_cannot_be_done_is_one_line(tmp_path: Path) -> None:
     one = tmp_path / "one.jsonl"
     one.write_bytes(encode_outcomes([Outcome("a", True, True), Outcome("b", True, True)] * 20))
-    assert "every label is false" in refused("router", "train", "--data", one, "--out", tmp_path / "model")
+    assert "no row needs the lead" in refused("router", "train", "--data", one, "--out", tmp_path / "model")
     assert "cannot be read" in refused("router", "eval", "--data", tmp_path / "none")
     assert "is not there" in refused("router", "score", "--model", tmp_path / "none", "hello")
     assert "is not the model of a router" in refused("router", "score", "--model", one, "hello")
     assert "price" in refused("router", "eval", "--data", one, "--worker-price", 30)
     assert "no turn tells how the worker did" in refused("router", "export", "--out", tmp_path / "rows")
+
+
+def test_no_training_data_is_written_over(rows: Path, tmp_path: Path) -> None:
+    kept, link = rows.read_bytes(), tmp_path / "link"
+    link.hardlink_to(rows)
+    for out in (rows, link):
+        for force in ((), ("--force",)):
+            assert "is the data itself" in refused("router", "train", "--data", rows, "--out", out, *force)
+    assert rows.read_bytes() == kept
+
+
+def test_only_a_model_is_written_over_by_one(rows: Path, tmp_path: Path) -> None:
+    out = tmp_path / "notes"
+    out.write_text("mine")
+    assert "is no model of a router (--force" in refused("router", "train", "--data", rows, "--out", out)
+    assert out.read_text() == "mine"
+    emonk("router", "train", "--data", rows, "--out", out, "--force")
+    emonk("router", "train", "--data", rows, "--out", out)
+
+
+@pytest.mark.parametrize(
+    ("out", "told"), [(".", "is a folder"), ("none/model", "there is no folder"), ("x" * 300, "File name too long")]
+)
+def test_a_target_that_cannot_be_is_one_line(rows: Path, tmp_path: Path, out: str, told: str) -> None:
+    assert told in refused("router", "train", "--data", rows, "--out", tmp_path / out)
+    assert told in refused("router", "export", "--out", tmp_path / out)
+
+
+def test_no_other_file_is_written_over_by_rows(tmp_path: Path) -> None:
+    out = tmp_path / "notes"
+    out.write_text("mine")
+    assert "is no file of rows (--force" in refused("router", "export", "--out", out)
 
 
 def test_own_turns_are_written_as_rows(tmp_path: Path) -> None:

@@ -104,8 +104,8 @@ def test_a_trained_classifier_says_how_hard_a_task_is(trained: Classifier) -> No
     ("pairs", "said"),
     [
         ([], "nothing to learn from"),
-        ([("one", True), ("two", True)], "every label is true"),
-        ([("one", False)], "every label is false"),
+        ([("one", True), ("two", True)], "every row needs the lead"),
+        ([("one", False)], "no row needs the lead"),
         ([("one", True), ("two", "yes")], "pair 2: the label is 'yes'"),
         ([("one", True), ("two", 0)], "pair 2: the label is 0"),
         ([("one", True), ("two", None)], "pair 2: the label is None"),

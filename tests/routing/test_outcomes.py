@@ -15,6 +15,12 @@ def test_what_was_written_is_read() -> None:
     assert parse_outcomes(encode_outcomes(rows).splitlines()).rows == rows
 
 
+def test_a_byte_order_mark_before_the_first_line_is_none_of_it() -> None:
+    mark = "\ufeff".encode()
+    assert parse_outcomes([mark + GOOD, GOOD]).rows == parse_outcomes([GOOD, GOOD]).rows
+    assert [line.number for line in parse_outcomes([GOOD, mark + GOOD]).broken] == [2]
+
+
 @given(st.binary(max_size=60))
 def test_whatever_stands_in_a_line_the_others_are_read(line: bytes) -> None:
     found = parse_outcomes([GOOD, line, GOOD])

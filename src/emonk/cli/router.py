@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from emonk.cli.amounts import counted
+from emonk.cli.router_target import check_model_target, check_rows_target, write_rows
 from emonk.cli.session_place import JsonOption, ask, place_of
 from emonk.cli.terminal import note, one_line, say
 from emonk.cli.trouble import UsageError
@@ -32,6 +34,7 @@ DataOption = Annotated[
     Path, typer.Option("--data", help="JSON lines: prompt, worker_correct and, where known, lead_correct.")
 ]
 SkipOption = Annotated[bool, typer.Option("--skip-broken", help="Leave broken lines out.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Write over a file that is something else.")]
 ModelOption = Annotated[Path, typer.Option("--model", help="What `emonk router train` wrote.")]
 
 
@@ -44,11 +47,13 @@ def train(
         float, typer.Option("--lead-share", help="The part of prompts that is to go to the lead.", min=0, max=1)
     ] = 0.7,
     skip_broken: SkipOption = False,
+    force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Learn which prompts need the lead, and write the model for `routing.classifier` in agent.yaml."""
     from emonk.routing.classifier import Classifier  # noqa: PLC0415  help is shown without it
 
+    check_model_target(out, data, force=force)
     outcomes = _read(data, skip_broken=skip_broken)
     progress = _Progress("learning")
     began = time.process_time()
@@ -70,7 +75,8 @@ def train(
     if as_json:
         _print_json({**facts, "words": words, "features": features})
         return
-    say(f"{facts['rows']:,} prompts, of which {facts['need_lead']:,} need the lead; {facts['broken']} lines left out")
+    left_out = counted(len(outcomes.broken), "line")
+    say(f"{counted(len(outcomes.rows), 'prompt')}, of which {facts['need_lead']:,} need the lead; {left_out} left out")
     say(f"{one_line(str(out))}: {facts['bytes']:,} bytes, learnt in {facts['cpu_seconds']} s of CPU")
     say(f"threshold {made.threshold:.4f}, reached by {lead_share:.0%} of them")
     _show("words for the lead", words[: len(words) // 2])
@@ -155,6 +161,7 @@ def export(
         str | None, typer.Argument(metavar="[AGENT]", help="Its name, or the path of its agent.yaml or folder; or all.")
     ] = None,
     *,
+    force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write what became of your own turns as rows to train on.
@@ -164,6 +171,7 @@ def export(
     from emonk.routing.outcomes import encode_outcomes  # noqa: PLC0415 - as above
     from emonk.routing.own_outcomes import OwnOutcomes  # noqa: PLC0415 - as above
 
+    check_rows_target(out, force=force)
     place = place_of(agent)
     progress = _Progress("reading sessions")
 
@@ -177,13 +185,13 @@ def export(
     if not found.rows:
         said = f"no turn tells how the worker did ({found.left_out} do not)"
         raise UsageError(said, "turns count of agents with a worker and a lead, in which the worker had its chance")
-    out.write_bytes(encode_outcomes(found.rows))
+    write_rows(out, encode_outcomes(found.rows))
     held = sum(row.worker_correct for row in found.rows)
     if as_json:
         _print_json({"rows": len(found.rows), "held": held, "left_out": found.left_out})
         return
-    say(f"{one_line(str(out))}: {len(found.rows):,} rows, in {held:,} of which the worker's answer held")
-    say(f"{found.left_out:,} turns tell nothing of the worker")
+    say(f"{one_line(str(out))}: {counted(len(found.rows), 'row')}, in {held:,} of which the worker's answer held")
+    say(f"{counted(found.left_out, 'turn')} {'tells' if found.left_out == 1 else 'tell'} nothing of the worker")
 
 
 async def _own(store: "Store", agent: str | None, progress: "_Progress") -> "OwnOutcomes":

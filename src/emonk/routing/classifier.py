@@ -225,7 +225,7 @@ def _label(label: object, place: int) -> bool:
 def _one_sided(labels: set[bool]) -> str:
     if not labels:
         return "there is nothing to learn from"
-    return f"there is nothing to learn: every label is {str(*labels).lower()}"
+    return f"there is nothing to learn: {'every' if True in labels else 'no'} row needs the lead"
 
 
 def _slope(rows: int) -> float:

@@ -76,8 +76,8 @@ def write_model(parameters: Parameters, path: str | os.PathLike[str]) -> None:
         InvalidConfig: it cannot be written.
     """
     target = Path(path)
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
+        beside = target.with_name(f".{target.name}.{os.getpid()}")
         try:
             beside.write_bytes(encode_model(parameters))
             beside.replace(target)

@@ -1,5 +1,6 @@
 """Prompts with what became of them: the rows that a classifier is trained on and judged by."""
 
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -67,7 +68,8 @@ def parse_outcomes(lines: Iterable[bytes]) -> Outcomes:
     """The outcomes in lines, and which lines hold none."""
     rows: list[Outcome] = []
     broken: list[BrokenLine] = []
-    for number, line in enumerate(lines, start=1):
+    for number, given in enumerate(lines, start=1):
+        line = given.removeprefix(BOM_UTF8) if number == 1 else given
         try:
             if line.strip():
                 rows.append(_outcome(line))
