@@ -79,6 +79,18 @@ def test_a_model_costs_what_the_endpoint_takes(monkeypatch: pytest.MonkeyPatch) 
     assert PriceBook().cost("openai:gpt-5", MILLION).rates.name == "openai/gpt-5"
 
 
+@pytest.mark.parametrize("model", ["gpt-oss-120b", "gpt-oss:20b", "gpt-oss-20b"])
+def test_open_weights_have_no_price_where_nobody_is_known_to_serve_them(
+    model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:8000/v1")
+    with pytest.raises(UnknownPrice):
+        PriceBook().cost(f"openai:{model}", MILLION)
+    assert PriceBook().cost("openai:gpt-4o", MILLION).rates.name == "openai/gpt-4o"
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://api.openai.com/v1")
+    assert PriceBook().cost("openai:gpt-oss-120b", MILLION).total_usd > 0
+
+
 @pytest.mark.parametrize("price", [-1, float("nan"), float("inf"), "0.3", None])
 def test_what_is_no_price_is_refused(price: object) -> None:
     with pytest.raises((InvalidConfig, msgspec.ValidationError)):

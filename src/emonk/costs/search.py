@@ -12,16 +12,24 @@ from emonk.models.specs import PRICED_AS
 _RESELLERS = frozenset({"cursor", "github-copilot", "openai-decisions", "quicksilverpro", "typesafe"})
 """They sell other things than calls, or others' models by terms that are not the token's."""
 
+_OPEN_WEIGHTS = "gpt-oss"
+"""How the models of OpenAI begin that anybody may serve."""
+
 
 def listed(provider: str, model: str) -> Listing | None:
     """The model of a model string, sold by the provider that its calls go to.
 
     `openai:` means whoever answers at OPENAI_BASE_URL, where genai-prices knows the endpoint. Names are not looked up
-    elsewhere: a local `llama3` is not what a cloud sells under that name.
+    elsewhere: a local `llama3` is not what a cloud sells under that name. At an endpoint that it does not know, as a
+    gateway has or a stand-in, models that only OpenAI has cost what they cost there; weights that everybody can have,
+    such as `gpt-oss-120b`, have no known price.
     """
     seller = PRICED_AS[provider]
     if seller == "openai" and (url := os.environ.get("OPENAI_BASE_URL")):
-        seller = seller_at(url) or seller
+        known = seller_at(url)
+        if known is None and model.lower().startswith(_OPEN_WEIGHTS):
+            return None
+        seller = known or seller
     return find(seller, model)
 
 
