@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 
 from emonk.records import UsageRow
-from emonk.runtime.journal import GATHER_SECONDS
+from emonk.runtime.journal import GATHER_SECONDS, told
 from emonk.store.usage_protocol import UsageStore
 
 _log = logging.getLogger("emonk.runtime")
@@ -49,9 +49,3 @@ class Bills:
             self._store.bill(rows).add_done_callback(told)
         except Exception as error:  # noqa: BLE001 - logged; the calls go on
             _log.warning("%d usage rows could not be written: %s", len(rows), error)
-
-
-def told(billed: "asyncio.Future[None]") -> None:
-    """Say that rows were not written."""
-    if not billed.cancelled() and (error := billed.exception()) is not None:
-        _log.warning("usage rows could not be written: %s", error)

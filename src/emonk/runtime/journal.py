@@ -244,11 +244,12 @@ class Journal:
         if not rows:
             return
         try:
-            self._store.bill(rows).add_done_callback(_told)
+            self._store.bill(rows).add_done_callback(told)
         except Exception as error:  # noqa: BLE001 - logged; the turn has failed already
             _log.warning("%d usage rows could not be written: %s", len(rows), error)
 
 
-def _told(billed: "asyncio.Future[None]") -> None:
+def told(billed: "asyncio.Future[None]") -> None:
+    """Say that rows were not written."""
     if not billed.cancelled() and (error := billed.exception()) is not None:
         _log.warning("usage rows could not be written: %s", error)
