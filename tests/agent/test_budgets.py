@@ -10,7 +10,7 @@ import pytest
 from emonk import Agent
 from emonk.agent.rerun import rerun
 from emonk.costs import Budgets, PriceOverride
-from emonk.errors import BudgetExceeded, InvalidConfig, UnknownPrice
+from emonk.errors import BudgetExceeded, InvalidConfig, Unavailable, UnknownPrice
 from emonk.events import Summarised
 from emonk.models.protocol import ModelRequest, ModelResponse
 from emonk.observe.alerts import Alert, Alerts
@@ -19,6 +19,8 @@ from emonk.runtime.compression.section import ContextSection
 from emonk.runtime.compression.summary import RULES
 from emonk.runtime.limits import Limits
 from emonk.runtime.progress import BudgetLow
+from emonk.store.connect import connect
+from emonk.store.protocol import Store
 from emonk.store.usage_protocol import UsageFilter
 from emonk.testing.clock import ManualClock
 from emonk.testing.model import ScriptedModel, answer, call
@@ -29,6 +31,22 @@ DEAR = (PriceOverride(model=SPEC, input=0, output=1000),)
 """An answer of 100 tokens costs 0.10 USD; one of 500, as is expected while nothing is known, 0.50."""
 
 TENTH = answer("Sunny.", usage=Usage(10, 100))
+
+
+class Unread:
+    """A store whose bill cannot be read while there is an `error`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.error: Exception | None = Unavailable("the bill cannot be read")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def usage_totals(self, *wanted: Any, **by: Any) -> Any:
+        if self.error is not None:
+            raise self.error
+        return await self._store.usage_totals(*wanted, **by)
 
 
 def agent_of(path: Path, script: Any, **settings: Any) -> Agent:
@@ -183,6 +201,20 @@ def test_a_model_without_a_price_has_no_budget_unless_that_is_allowed(tmp_path: 
     asyncio.run(main())
 
 
+def test_a_model_without_a_price_is_told_with_the_names_near_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        monkeypatch.setenv("GEMINI_API_KEY", "any")
+        async with Agent("a", "gemini:gemini-2.5-flush", store=f"sqlite:///{tmp_path / 'a.db'}") as agent:
+            (notice,) = agent.notices
+            assert notice.startswith("no price is known for gemini:gemini-2.5-flush: known names near it: ")
+            assert "gemini-2.5-flash" in notice
+            assert "its costs are shown as unknown" in notice
+
+    asyncio.run(main())
+
+
 def test_no_total_is_read_without_a_budget(tmp_path: Path) -> None:
     async def main() -> None:
         async with agent_of(tmp_path, tenth, limits=Limits(usd=usd("1"))) as agent:
@@ -241,5 +273,23 @@ def test_a_refusal_is_no_warning_and_leaves_the_real_one_to_come(tmp_path: Path)
                 replies.append(await agent.process_message("Weather?"))
         await alerts.aclose()
         assert [alert.cause for alert in told] == ["budget_low agent_month_usd"]
+
+    asyncio.run(main())
+
+
+def test_a_bill_that_cannot_be_read_is_an_error_of_the_store_and_no_models(tmp_path: Path) -> None:
+    async def main() -> None:
+        model = ScriptedModel(tenth, spec=SPEC)
+        store = await connect(f"sqlite:///{tmp_path / 'a.db'}")
+        faulty: Any = Unread(store)
+        settings: dict[str, Any] = {"prices": DEAR, "budgets": Budgets(session_usd=usd("1"))}
+        async with Agent("weather", model, store=faulty, **settings) as agent:
+            with pytest.raises(Unavailable, match="the bill cannot be read"):
+                await agent.process_message("Weather?", session_id="s", message_id="m")
+            assert model.requests == []
+            faulty.error = None
+            reply = await agent.process_message("Weather?", session_id="s", message_id="m")
+            assert (reply.status, len(model.requests)) == ("done", 1)
+        await store.aclose()
 
     asyncio.run(main())

@@ -102,7 +102,7 @@ class ModelOpener:
             if self._needs_price:
                 raise
             if told and self._tells_price:
-                self.notices.append(f"{error.message}: its costs are shown as unknown")
+                self.notices.append(f"{error.message}: {error.hint}")
 
 
 async def _created(spec: str) -> Model:

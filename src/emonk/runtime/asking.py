@@ -154,6 +154,7 @@ class Asker:
         Raises:
             InfraError, ConfigError: there is none.
         """
+        await self._ledger.prepare()
         return await self._ask_one(candidate, request, last=False, shown=False, purpose=purpose)
 
     @property
@@ -181,6 +182,7 @@ class Asker:
 
         Whose time was over is asked once more, with all the time there is, when all others have failed.
         """
+        await self._ledger.prepare()  # not in the loop, where an error of the store would pass for one of a model
         failed: _Failed = []
         members = self._setup.candidates
         candidates = members.available(hardness) or await self._wait_for_one(hardness)
@@ -239,7 +241,6 @@ class Asker:
         self, candidate: Candidate, request: ModelRequest, *, last: bool, shown: bool = True, purpose: str = ""
     ) -> PricedResponse:
         """One model, with its retries. While another one stands by, it may not take all the time there is."""
-        await self._ledger.prepare()
         now = self._setup.clock.monotonic()
         left = self._deadline - now
         seconds = None if candidate.seconds is None else min(candidate.seconds, left)
