@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from emonk import Agent
+from emonk.agent.file import read_agent_file
 from emonk.errors import InvalidConfig, MalformedOutput, Unavailable
 from emonk.events import ModelSaid, Routed, StepFailed
 from emonk.models.protocol import ModelDelta, ModelRequest, ModelResponse, Outcome
+from emonk.routing import Classifier
 from emonk.routing.section import RoutingSection
 from emonk.runtime.progress import ReplyDelta, TurnReplied
 from emonk.testing.clock import ManualClock
@@ -338,6 +340,46 @@ def test_a_file_tunes_routing(tmp_path: Path) -> None:
 def test_routing_that_is_no_section_is_refused(routing: Any) -> None:
     with pytest.raises(InvalidConfig, match="routing is"):
         Agent("a", routing=routing)
+
+
+HARD, EASY = "prove the theorem of number {}", "greet the guest of number {}"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with an `agent.yaml` and, beside it, the classifier that it names."""
+    folder = tmp_path_factory.mktemp("trained")
+    pairs = [(text.format(number), text is HARD) for number in range(60) for text in (HARD, EASY)]
+    Classifier.train(pairs, lead_share=0.5).save(folder / "model")
+    (folder / "agent.yaml").write_text("agent: {name: weather, llm: {model: offline}, routing: {classifier: model}}")
+    return folder
+
+
+def test_a_trained_classifier_gives_what_is_hard_to_the_lead_and_the_rest_to_the_worker(
+    trained: Path, store: str
+) -> None:
+    async def main() -> None:
+        section = read_agent_file(trained / "agent.yaml").routing.below(trained)
+        async with Agent("weather", always(), store=store, routing=section) as agent:
+            for text, session in ((HARD.format(77), "hard"), (EASY.format(77), "easy")):
+                assert (await agent.process_message(text, session_id=session)).status == "done"
+            assert await routed(agent, "hard") == [("complex", "planning", "lead")]
+            assert await routed(agent, "easy") == [("simple", "work", "worker")]
+            (decision,) = [one for one in await log_of(agent, "hard") if isinstance(one, Routed)]
+            assert decision.reason.startswith("the classifier scores it ")
+
+    asyncio.run(main())
+
+
+def test_a_classifier_that_was_cut_is_one_clear_error_at_start(trained: Path, tmp_path: Path, store: str) -> None:
+    async def main() -> None:
+        cut = tmp_path / "cut"
+        cut.write_bytes((trained / "model").read_bytes()[:-20])
+        agent = agent_with(store, models(lead=[], worker=[]), routing=RoutingSection(classifier=str(cut)))
+        with pytest.raises(InvalidConfig, match=r"routing\.classifier"):
+            await agent.start()
+
+    asyncio.run(main())
 
 
 def test_a_classifier_that_is_not_there_or_none_is_one_clear_error_at_start(tmp_path: Path, store: str) -> None:

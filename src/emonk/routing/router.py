@@ -176,9 +176,7 @@ class MultiModelRouter:
             Exception: as `route`.
         """
         if not isinstance(request, ModelRequest):
-            task = {"input": request} if isinstance(request, str) else request
-            task = {**task, **hints} if isinstance(task, Mapping) else task
-            return await self.route(task, user_id=user_id, session_id=session_id)
+            return await self.route(_hinted(request, hints), user_id=user_id, session_id=session_id)
         said = next((one.text for one in reversed(request.messages) if isinstance(one, UserMessage)), "")
         known: TaskHints = read_hints(hints)
         length = known.context_length
@@ -269,6 +267,13 @@ def _merged(models: "Given | Mapping[str, Given] | None", named: Mapping[str, Gi
     if twice is not None:
         raise InvalidConfig(f"the {twice} model is given twice", hint="in the mapping, or by its name")
     return both | given
+
+
+def _hinted(task: object, hints: Mapping[str, Any]) -> object:
+    """The task with what else is said of it; whatever is no task stays what it is."""
+    if isinstance(task, str):
+        return {"input": task, **hints}
+    return {**cast("Mapping[str, Any]", task), **hints} if isinstance(task, Mapping) else task
 
 
 def _tools(task: object) -> Sequence[ToolLike]:
