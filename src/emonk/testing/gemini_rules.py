@@ -49,6 +49,8 @@ def check(body: Json, model: str = "") -> None:
     _check_tools(body)
     config = as_object(body.get("generationConfig"))
     _check_config(config)
+    if model and version_of(model) < (3, 0):
+        _check_mime_type(body, config)
     check_thinking(as_object(_field(config, "thinkingConfig")), model)
     if version_of(model) >= (3, 0):
         _check_signed([as_object(content) for content in contents])
@@ -138,6 +140,13 @@ def _check_tools(body: Json) -> None:
         raise Refused("Function calling mode must be ANY or VALIDATED when allowed function names are set.")
     if not seen.issuperset(map(as_text, allowed)):
         raise Refused("allowed_function_names should contain only names of function_declarations.")
+
+
+def _check_mime_type(body: Json, config: Json) -> None:
+    """Before Gemini 3, tools and an answer of a type exclude each other."""
+    kind = as_text(_field(config, "responseMimeType"))
+    if body.get("tools") and kind not in {"", "text/plain"}:
+        raise Refused(f"Function calling with a response mime type: '{kind}' is unsupported")
 
 
 def _check_declaration(declaration: Json, seen: set[str]) -> None:

@@ -31,7 +31,7 @@ from emonk.models.gemini.request import RequestWriter
 from emonk.models.gemini.wire import MADE_UP_ID, is_lost, join_parts, read_body, read_part, read_usage
 from emonk.models.protocol import ModelRequest, ToolSchema
 from emonk.records import Usage
-from emonk.testing.gemini_rules import check
+from emonk.testing.gemini_rules import Refused, check
 
 SIGNATURE = base64.b64encode(b"thought").decode()
 WEATHER = ToolSchema(
@@ -39,8 +39,8 @@ WEATHER = ToolSchema(
 )
 
 
-def written(request: ModelRequest) -> Any:
-    return json.loads(RequestWriter().write(request))
+def written(request: ModelRequest, model: str = "") -> Any:
+    return json.loads(RequestWriter(model).write(request))
 
 
 def contents(*messages: Message) -> list[dict[str, Any]]:
@@ -57,7 +57,7 @@ def test_a_whole_request() -> None:
         tool_choice="required",
         output_schema={"type": "object"},
     )
-    assert written(request) == {
+    assert written(request, "gemini-3-flash-preview") == {
         "contents": [{"role": "user", "parts": [{"text": "Weather?"}]}],
         "systemInstruction": {"parts": [{"text": "Be brief."}]},
         "tools": [
@@ -79,6 +79,24 @@ def test_a_whole_request() -> None:
             "responseJsonSchema": {"type": "object"},
         },
     }
+
+
+def test_a_schema_beside_tools_is_told_in_words_before_gemini_3() -> None:
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+    request = ModelRequest([user("Weather?")], tools=(WEATHER,), instructions="Be brief.", output_schema=schema)
+    sent = written(request, "gemini-2.5-flash")
+    check(sent, "gemini-2.5-flash")
+    (told,) = sent["systemInstruction"]["parts"]
+    assert told["text"].startswith("Be brief.\n\n")
+    assert json.dumps(schema, separators=(",", ":")) in told["text"]
+    assert "generationConfig" not in sent
+    check(written(request, "gemini-3-flash-preview"), "gemini-3-flash-preview")
+    alone = written(ModelRequest([user("Weather?")], output_schema=schema), "gemini-2.5-flash")
+    check(alone, "gemini-2.5-flash")
+    assert alone["generationConfig"]["responseJsonSchema"] == schema
+    both = {**sent, "generationConfig": {"responseMimeType": "application/json"}}
+    with pytest.raises(Refused, match="'application/json' is unsupported"):
+        check(both, "gemini-2.5-flash")
 
 
 def test_what_is_not_asked_for_is_not_sent() -> None:

@@ -4,9 +4,11 @@ import msgspec
 
 from emonk.errors import InvalidConfig
 from emonk.models.gemini.contents import write_contents
-from emonk.models.gemini.thinking import thinking_config, wants_signatures
+from emonk.models.gemini.thinking import thinking_config, version_of, wants_signatures
 from emonk.models.gemini.wire import Json
 from emonk.models.protocol import ModelRequest, ToolLike
+
+_SCHEMA = "Give the final answer as JSON alone, without a code fence, that keeps this JSON Schema: {}"
 
 _encode = msgspec.json.Encoder().encode
 
@@ -28,18 +30,31 @@ class RequestWriter:
             InvalidConfig: something in it is not for Gemini; `unencodable_request`: has no JSON form.
         """
         body: Json = {"contents": write_contents(request.messages, all_signed=self._all_signed)}
-        if request.instructions:
-            body["systemInstruction"] = {"parts": [{"text": request.instructions}]}
         try:
+            if instructions := self._instructions(request):
+                body["systemInstruction"] = {"parts": [{"text": instructions}]}
             if request.tools:
                 body["tools"] = self._declarations(tuple(request.tools))
                 if choice := _tool_choice(request):
                     body["toolConfig"] = {"functionCallingConfig": choice}
-            if config := _generation_config(request, self._model):
+            if config := _generation_config(request, self._model, told=self._tells_schema(request)):
                 body["generationConfig"] = config
             return _encode(body)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise InvalidConfig(f"the request has no JSON form: {error}", code="unencodable_request") from error
+
+    def _tells_schema(self, request: ModelRequest) -> bool:
+        """Whether the schema of the answer is told in words: models before Gemini 3 refuse one beside tools.
+
+        https://ai.google.dev/gemini-api/docs/structured-output.
+        """
+        return request.output_schema is not None and bool(request.tools) and version_of(self._model) < (3, 0)
+
+    def _instructions(self, request: ModelRequest) -> str:
+        if not self._tells_schema(request):
+            return request.instructions
+        asked = _SCHEMA.format(_encode(request.output_schema).decode())
+        return f"{request.instructions}\n\n{asked}" if request.instructions else asked
 
     def _declarations(self, tools: tuple[ToolLike, ...]) -> msgspec.Raw:
         if tools != self._tools:
@@ -60,13 +75,13 @@ def _tool_choice(request: ModelRequest) -> Json:
     return {"mode": "ANY" if request.tool_choice == "required" else "NONE"}
 
 
-def _generation_config(request: ModelRequest, model: str) -> Json:
+def _generation_config(request: ModelRequest, model: str, *, told: bool) -> Json:
     config: Json = {}
     if request.max_output_tokens is not None:
         config["maxOutputTokens"] = request.max_output_tokens
     if request.temperature is not None:
         config["temperature"] = request.temperature
-    if request.output_schema is not None:
+    if request.output_schema is not None and not told:
         config["responseMimeType"] = "application/json"
         config["responseJsonSchema"] = request.output_schema
     if request.reasoning_effort is not None and (thinking := thinking_config(model, request.reasoning_effort)):
