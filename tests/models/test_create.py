@@ -5,14 +5,16 @@ import pytest
 from emonk.errors import InvalidConfig
 from emonk.models.create import create
 
+ALL = "write gemini:NAME, vertex:NAME, openai:NAME, openai-responses:NAME, anthropic:NAME or offline"
+
 
 @pytest.mark.parametrize(
     ("spec", "hint"),
     [
         ("offlne", "did you mean offline?"),
         ("gemni:gemini-2.0-flash", "did you mean gemini:NAME?"),
-        ("llama", "write gemini:NAME or offline"),
-        ("offline:x", "write gemini:NAME or offline"),
+        ("llama", ALL),
+        ("offline:x", ALL),
     ],
 )
 def test_a_misspelt_model_is_answered_with_one_that_is_taken(spec: str, hint: str) -> None:

@@ -7,6 +7,8 @@ from emonk.models.protocol import Model
 
 PROVIDERS = ("gemini", "vertex", "openai", "openai-responses", "anthropic", "offline")
 
+_ALL = ", ".join(f"{provider}:NAME" for provider in PROVIDERS[:-1]) + " or offline"
+
 
 def create(spec: str, *, api_key: str | None = None, base_url: str | None = None) -> Model:
     """The model that `spec` names: `PROVIDER:NAME` or `offline`.
@@ -46,5 +48,5 @@ def create(spec: str, *, api_key: str | None = None, base_url: str | None = None
         case _:
             near = difflib.get_close_matches(provider, PROVIDERS, 1)
             meant = "offline" if near == ["offline"] else "".join(f"{one}:NAME" for one in near)
-            hint = f"did you mean {meant}?" if near and near[0] != provider else "write gemini:NAME or offline"
+            hint = f"did you mean {meant}?" if near and near[0] != provider else f"write {_ALL}"
             raise InvalidConfig(f"{spec!r} names no model this version has", hint=hint)
