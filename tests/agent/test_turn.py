@@ -196,7 +196,12 @@ def test_an_unusable_answer_is_asked_for_once_more(store: str, outcome: Outcome)
 def test_a_policy_block_is_final(store: str) -> None:
     reply, model, _ = ask(store, [answer(outcome=Outcome.BLOCKED, finish_reason="SAFETY"), "never asked for"])
     assert (reply.status, reply.reason, len(model.requests)) == ("failed", "blocked", 1)
-    assert "SAFETY" in reply.text
+    assert reply.text == "The provider declined to answer (SAFETY)."
+
+
+def test_a_refusal_is_told_in_its_own_words(store: str) -> None:
+    reply, _, _ = ask(store, [answer("I cannot help with that.", outcome=Outcome.BLOCKED, finish_reason="stop")])
+    assert reply.text == "The provider declined to answer (stop): I cannot help with that."
 
 
 def test_a_truncated_answer_is_shown_as_one(store: str) -> None:

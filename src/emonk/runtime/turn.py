@@ -214,7 +214,8 @@ class Turn:
                     text = response.text or "The model reached its output limit before it said anything."
                     return Ending("limit", text, "max_output_tokens", (answer.said(),))
                 case Outcome.BLOCKED:
-                    text = f"The provider declined to answer ({response.finish_reason})."
+                    said = f": {response.text}" if response.text.strip() else "."
+                    text = f"The provider declined to answer ({response.finish_reason}){said}"
                     return Ending("failed", text, "blocked", (answer.said(),), InvalidConfig.__name__)
                 case Outcome.MALFORMED | Outcome.EMPTY:
                     detail = f"the provider reports {response.finish_reason or 'an empty answer'}"
