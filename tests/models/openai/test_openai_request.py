@@ -23,7 +23,10 @@ from emonk.messages import (
     user,
 )
 from emonk.models.openai.endpoint import BASE_URL, Endpoint, endpoint_of
+from emonk.models.openai.responses_answer import ResponsesAnswer
+from emonk.models.openai.written import effort_of, encode
 from emonk.models.protocol import ModelRequest, ToolSchema
+from emonk.testing.openai_answers import item, item_reasoning, response
 from tests.models.openai.requests import typed, written
 
 CHAT = endpoint_of("gpt-4o", BASE_URL, "chat")
@@ -372,3 +375,35 @@ def test_where_requests_go(name: str, base_url: str, api: Any, address: str) -> 
 def test_what_is_no_address(base_url: str) -> None:
     with pytest.raises(InvalidConfig):
         endpoint_of("m", base_url, "chat")
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "low"),
+    [
+        ("gpt-5-pro", "high", "high"),
+        ("gpt-5-codex", "low", "low"),
+        ("gpt-5.1-codex-max", "low", "low"),
+        ("codex-mini-latest", "low", "low"),
+        ("o3-mini", "low", "low"),
+        ("gpt-5-mini", "minimal", "low"),
+        ("gpt-5.1", "none", "low"),
+    ],
+)
+def test_efforts_are_told_in_words_that_the_model_knows(name: str, least: str, low: str) -> None:
+    assert effort_of(name, "none", own=True) == least
+    assert effort_of(name, "low", own=True) == low
+    assert effort_of(name, "high", own=True) == "high"
+    assert effort_of(name, "none", own=False) == "none"
+
+
+def test_encrypted_reasoning_goes_back_to_the_model_that_wrote_it() -> None:
+    answer = ResponsesAnswer("o3", RESPONSES.provider, {})
+    answer.whole(encode(response(item_reasoning("thought"), item("Hi."))))
+    history = [user("x"), answer.response().message, user("y")]
+
+    def sent(name: str) -> list[Any]:
+        return written(ModelRequest(history), RESPONSES, name=name)["input"]
+
+    assert [one.get("type") for one in sent("o3")] == [None, "reasoning", "message", None]
+    assert sent("gpt-5-mini")[1] == {"role": "assistant", "content": "Hi."}
+    assert [one.get("type") for one in sent("gpt-5-mini")] == [None, None, None]

@@ -114,7 +114,7 @@ class ResponsesAnswer:
         finish_reason = incomplete or as_text(body.status)
         word = OUTCOMES.get(finish_reason)
         reader = _Reader(self._provider, self._names, cut=word is Outcome.TRUNCATED)
-        message = AssistantMessage(tuple(reader.read(items)), self._provider)
+        message = AssistantMessage(tuple(reader.read(items)), self._provider, self._asked)
         return ModelResponse(
             message=message,
             outcome=outcome_of(message, Outcome.BLOCKED if reader.refused else word, lost=reader.lost),

@@ -68,7 +68,11 @@ class ResponsesWriter:
         """
         names: Mapping[str, str] = {}
         try:
-            body: Json = {"model": self._name, "input": write_input(request.messages, self._endpoint), "store": False}
+            body: Json = {
+                "model": self._name,
+                "input": write_input(request.messages, self._endpoint, self._name),
+                "store": False,
+            }
             if request.instructions:
                 body["instructions"] = request.instructions
             if request.tools:
@@ -123,8 +127,8 @@ def _choice(request: ModelRequest) -> str | Json:
     return "" if request.tool_choice == "auto" else request.tool_choice
 
 
-def write_input(messages: Sequence[Message], endpoint: Endpoint) -> list[Json]:
-    """Messages as items: text, calls, their results, and reasoning that this server gave.
+def write_input(messages: Sequence[Message], endpoint: Endpoint, model: str = "") -> list[Json]:
+    """Messages as items: text, calls, their results, and reasoning that this model of this server gave.
 
     Images that a model made go with the user's next message, since only a user's can hold any.
     """
@@ -140,7 +144,7 @@ def write_input(messages: Sequence[Message], endpoint: Endpoint) -> list[Json]:
             case AssistantMessage():
                 made += images_of(message)
                 ids.of_calls(message)
-                items += _assistant(message, endpoint, ids)
+                items += _assistant(message, endpoint, ids, thinks=message.model in {"", model})
             case ToolMessage(results):
                 items += [
                     {"type": "function_call_output", "call_id": ids.of(result.call_id), "output": result.content}
@@ -170,13 +174,13 @@ def _user_part(part: Text | Blob) -> Json:
             return {"type": "input_text", "text": text_of(part)}
 
 
-def _assistant(message: AssistantMessage, endpoint: Endpoint, ids: CallIds) -> list[Json]:
-    """The items of a model's message, in order.
+def _assistant(message: AssistantMessage, endpoint: Endpoint, ids: CallIds, *, thinks: bool) -> list[Json]:
+    """The items of a model's message, in order; its reasoning if the model that is asked can read it, its own.
 
     The ids that the server gave to them go back only beside its reasoning, since it holds each against the other.
     """
     own = message.provider == endpoint.provider
-    reasoning = set(_reasoning(message.parts, endpoint)) if own else set[int]()
+    reasoning = set(_reasoning(message.parts, endpoint)) if own and thinks else set[int]()
     items: list[Json] = []
     said: list[str] = []
     last: str | None = None

@@ -1,5 +1,6 @@
 """What requests to both of OpenAI's APIs have in common."""
 
+import re
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Any
@@ -20,6 +21,17 @@ ANSWER_NAME = "answer"
 """What the schema of an answer is called; OpenAI wants a name."""
 
 NO_PARAMETERS: Json = {"type": "object", "properties": {}}
+
+_EFFORTS = (
+    (re.compile(r"gpt-5-pro"), ("high",)),
+    (re.compile(r".*codex|o\d"), ("low", "medium", "high")),
+    (re.compile(r"gpt-5(?!\.)"), ("minimal", "low", "medium", "high")),
+)
+"""The words that models take which cannot do without reasoning; the first that matches counts.
+
+https://developers.openai.com/api/docs/guides/reasoning and the reference of `reasoning.effort`: none before GPT-5.1
+can, and `gpt-5-pro` knows `high` alone; of Codex models, what OpenAI answers to other words (openai/codex issue 6647).
+"""
 
 encode = msgspec.json.Encoder().encode
 
@@ -60,15 +72,11 @@ def arguments_of(call: ToolCall, *, own: bool) -> str:
 
 
 def effort_of(name: str, effort: ReasoningEffort | None, *, own: bool) -> str | None:
-    """The word for an effort that a model takes; None where OpenAI's would take none.
-
-    https://developers.openai.com/api/docs/guides/reasoning: no model before GPT-5.1 can do without.
-    """
+    """The word for an effort that a model takes, the least of them for none; None where OpenAI's would take none."""
     if effort is None or (own and not reasons(name)):
         return None
-    if effort == "none" and own and not name.startswith("gpt-5."):
-        return "minimal" if name.startswith("gpt-5") else "low" if name.startswith("o") else "none"
-    return effort
+    words = next((words for pattern, words in _EFFORTS if pattern.match(name)), ()) if own else ()
+    return effort if not words or effort in words else words[0]
 
 
 def is_strict(schema: Json) -> bool:
