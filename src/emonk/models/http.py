@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from emonk.errors import (
@@ -20,6 +21,9 @@ from emonk.errors import (
 from emonk.models.answers import ANSWER_LIMIT, Answering, Connecting, page_hint, read_whole, too_large
 from emonk.models.bearer import Bearer
 from emonk.models.cassette.current import NO_KEY, current, replaying
+
+if TYPE_CHECKING:
+    from emonk.models.secrets import Secrets
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -148,14 +152,16 @@ class HttpClient:
 
     async def _refusal(self, answer: Answering, token: str) -> InfraError | ConfigError | MalformedOutput:
         if 300 <= answer.status < 400:
-            return _redirect(self._host, answer)
+            return _redirect(self._host, answer, self._secrets(token))
         body = bytearray()
         async for piece in answer.content.iter_any():
             body += piece
             if len(body) >= _ERROR_LIMIT:
                 break
         del body[_ERROR_LIMIT:]
-        failure = self._read_error(answer.status, answer.headers, bytes(body))
+        # Before it is read: a message is cut, and a part of a secret is not known as one.
+        body = self._secrets(token).out_of_body(bytes(body))
+        failure = self._read_error(answer.status, answer.headers, body)
         failure.hint = page_hint(answer.status, body) or failure.hint
         if self._bearer is not None and answer.status == 401:
             failure = self._bearer.refused(token) or failure
@@ -165,11 +171,15 @@ class HttpClient:
 
     def redact(self, error: EmonkError, token: str = "") -> None:
         """Strike the secrets out of an error that tells what the provider said."""
-        for secret in (self._secret, token):
-            if secret:
-                error.message = error.message.replace(secret, "***")
-                error.hint = error.hint.replace(secret, "***")
+        secrets = self._secrets(token)
+        error.message = secrets.out_of_text(error.message)
+        error.hint = secrets.out_of_text(error.hint)
         error.args = (error.message,)
+
+    def _secrets(self, token: str) -> "Secrets":
+        from emonk.models.secrets import Secrets  # noqa: PLC0415 - for failures only
+
+        return Secrets((self._secret, token))
 
     def _lines_here(self) -> Connecting:
         loop = asyncio.get_running_loop()
@@ -213,10 +223,10 @@ def _is_event_stream(headers: Mapping[str, str]) -> bool:
     return headers.get("Content-Type", "").partition(";")[0].strip().lower() == "text/event-stream"
 
 
-def _redirect(host: str, answer: Answering) -> InvalidConfig:
-    """Not followed; where it leads is told without what a query may hold."""
-    place = answer.headers.get("Location", "").partition("?")[0][:200]
-    to = f" to {place}" if place.isprintable() and place else ""
+def _redirect(host: str, answer: Answering, secrets: "Secrets") -> InvalidConfig:
+    """Not followed; where it leads is told without what may be secret."""
+    place = secrets.out_of_place(answer.headers.get("Location", ""))
+    to = f" to {place}" if place else ""
     return InvalidConfig(f"{host} redirects ({answer.status}){to}", hint="give the address it points to")
 
 
