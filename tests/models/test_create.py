@@ -4,6 +4,7 @@ import pytest
 
 from emonk.errors import InvalidConfig
 from emonk.models.create import create
+from emonk.models.section import LlmSection
 
 ALL = "write gemini:NAME, vertex:NAME, openai:NAME, openai-responses:NAME, anthropic:NAME or offline"
 
@@ -12,7 +13,15 @@ ALL = "write gemini:NAME, vertex:NAME, openai:NAME, openai-responses:NAME, anthr
     ("spec", "hint"),
     [
         ("offlne", "did you mean offline?"),
-        ("gemni:gemini-2.0-flash", "did you mean gemini:NAME?"),
+        ("gemni:gemini-2.0-flash", "did you mean gemini:gemini-2.0-flash?"),
+        ("gemni", "did you mean gemini:NAME?"),
+        ("OpenAI:gpt-4o", "did you mean openai:gpt-4o?"),
+        ("gpt-4o", "did you mean openai:gpt-4o?"),
+        ("o3-mini", "did you mean openai:o3-mini?"),
+        ("chatgpt-4o-latest", "did you mean openai:chatgpt-4o-latest?"),
+        ("claude-sonnet-5-5", "did you mean anthropic:claude-sonnet-5-5?"),
+        ("foo:bar", ALL),
+        ("openai:", ALL),
         ("llama", ALL),
         ("offline:x", ALL),
     ],
@@ -21,3 +30,10 @@ def test_a_misspelt_model_is_answered_with_one_that_is_taken(spec: str, hint: st
     with pytest.raises(InvalidConfig) as caught:
         create(spec)
     assert caught.value.hint == hint
+
+
+def test_a_file_says_the_same_of_it() -> None:
+    for name, hint in (("gpt-4o", "did you mean openai:gpt-4o?"), ("foo:bar", ALL)):
+        with pytest.raises(InvalidConfig, match="names no model this version has") as caught:
+            LlmSection(name)
+        assert caught.value.hint == hint

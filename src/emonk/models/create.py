@@ -1,13 +1,8 @@
 """From a model string to an adapter."""
 
-import difflib
-
 from emonk.errors import InvalidConfig
 from emonk.models.protocol import Model
-
-PROVIDERS = ("gemini", "vertex", "openai", "openai-responses", "anthropic", "offline")
-
-_ALL = ", ".join(f"{provider}:NAME" for provider in PROVIDERS[:-1]) + " or offline"
+from emonk.models.specs import spec_hint
 
 
 def create(spec: str, *, api_key: str | None = None, base_url: str | None = None) -> Model:
@@ -46,7 +41,4 @@ def create(spec: str, *, api_key: str | None = None, base_url: str | None = None
 
             return AnthropicModel.from_environment(name, api_key=api_key, base_url=base_url)
         case _:
-            near = difflib.get_close_matches(provider, PROVIDERS, 1)
-            meant = "offline" if near == ["offline"] else "".join(f"{one}:NAME" for one in near)
-            hint = f"did you mean {meant}?" if near and near[0] != provider else f"write {_ALL}"
-            raise InvalidConfig(f"{spec!r} names no model this version has", hint=hint)
+            raise InvalidConfig(f"{spec!r} names no model this version has", hint=spec_hint(spec))

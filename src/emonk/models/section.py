@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from emonk.errors import InvalidConfig
-from emonk.models.specs import PRICED_AS
+from emonk.models.specs import PRICED_AS, spec_hint
 
 
 class LlmSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,9 +44,7 @@ class LlmSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if re.fullmatch(r"(models/)?(gemini|gemma)-[\w.-]+", name):
             bare = name.removeprefix("models/")
             return self._at_vertex(bare) if self.project_id else f"gemini:{bare}"
-        raise InvalidConfig(
-            f"{name!r} names no model", hint="write gemini:NAME, offline, or a Gemini model's bare name"
-        )
+        raise InvalidConfig(f"{name!r} names no model this version has", hint=spec_hint(name))
 
     def _at_vertex(self, name: str) -> str:
         """A model by as much of Google's full name as the section says."""

@@ -5,6 +5,7 @@ from typing import cast
 
 from emonk.errors import InvalidConfig
 from emonk.models.protocol import Model
+from emonk.models.specs import SPECS
 from emonk.routing.decision import ROLES, Role
 
 Given = str | Model
@@ -21,7 +22,7 @@ def by_role(model: "Given | Mapping[str, Given]") -> dict[Role, Given]:
     if unknown is not None:
         raise InvalidConfig(f"{unknown!r} is no role of a model", hint=f"the roles are {', '.join(ROLES)}")
     if not given.get("lead"):
-        raise InvalidConfig("the models name no lead", hint='write model={"lead": "gemini:NAME"}')
+        raise InvalidConfig("the models name no lead", hint='write model={"lead": "PROVIDER:NAME"}')
     chosen: dict[Role, Given] = {}
     for role in ROLES:
         one = given.get(role)
@@ -38,4 +39,4 @@ def spec_of(model: Given) -> str:
 def _checked(model: object) -> Given:
     if isinstance(model, str) or hasattr(model, "generate"):
         return cast("Given", model)
-    raise InvalidConfig(f"{model!r} is no model", hint="write offline, gemini:NAME, or give an emonk.models.Model")
+    raise InvalidConfig(f"{model!r} is no model", hint=f"write {SPECS}, or give an emonk.models.Model")

@@ -32,7 +32,8 @@ class Voice(msgspec.Struct, frozen=True):
 
 UNCONFIGURED = Voice(
     "No language model is configured",
-    "To talk freely, set `EMONK_MODEL=gemini:NAME` (or `llm.model` in the agent's file) and `GEMINI_API_KEY`.",
+    "To talk freely, set `EMONK_MODEL` to `gemini:NAME`, `openai:NAME` or `anthropic:NAME` (or `llm.model` in the "
+    "agent's file), and its key: `GEMINI_API_KEY`, `OPENAI_API_KEY` or `ANTHROPIC_API_KEY`.",
     "emonk's offline planner chose the tool and shows its result as it is.",
 )
 UNREACHABLE = Voice(
