@@ -1,14 +1,14 @@
 """The learned classifier: how much a prompt needs the lead, from prompts whose outcome is known."""
 
 from collections.abc import Callable, Iterable, Sequence
-from math import exp, log1p, prod, sqrt
+from math import exp, prod, sqrt
 from os import PathLike
 from typing import Self, cast
 
 import msgspec
 
 from emonk.errors import InvalidConfig
-from emonk.routing import trees
+from emonk.routing import prior, trees
 from emonk.routing.features import NAMES, surface
 from emonk.routing.model_file import Parameters, read_model, write_model
 from emonk.routing.tokens import checked, question_of, tokens_of
@@ -20,16 +20,6 @@ LEAD_SHARE = 0.7
 PENALTY = 3.0
 PIECES = 0.5
 SHAPE = trees.Shape()
-LENGTH = 0.06
-"""What is thought of long prompts before any is seen: each deviation of log length adds this many of the target."""
-LENGTH_ALONE, LENGTH_ROWS = 0.6, 200
-"""And how much more of few rows: this, fading with the number of rows."""
-FURTHEST = 3.0
-"""Deviations that count: a prompt shorter or longer than all that were seen is as they are."""
-LEAST_SPREAD = 0.4
-"""A deviation of log length is at least this, as between prompts of one kind: lengths that hardly differ say little."""
-
-
 CROSS_FITTED, CROSS_FOLDS = 2000, 3
 """Up to so many prompts the threshold is set by scores of prompts that were not trained on, in so many parts; what more
 prompts score is hardly changed by their own labels, and to learn several times would take long."""
@@ -53,11 +43,13 @@ class Classifier:
 
     The score is an estimate of the part of such prompts whose label was true, and may lie a little outside 0 to 1. A
     linear model of words and boosted trees over what can be seen without knowing words (lengths, numbers, options) have
-    half a say each; to that comes a small prior that longer prompts are harder.
+    half a say each, or the words most of it where rows are few; to that come signs that a prompt is hard whatever was
+    learnt, which count where rows are few.
     """
 
     def __init__(self, parameters: Parameters) -> None:
         self._parameters = parameters
+        self._trees_say = (1 - prior.few(parameters.rows)) / 2
 
     @property
     def parameters(self) -> Parameters:
@@ -120,12 +112,13 @@ class Classifier:
     def explain(self, text: str) -> list[Part]:
         """What makes the score of a prompt, the weightiest first; the parts add up to it."""
         tokens, features = _look(text)
-        own = self._parameters
+        own, say = self._parameters, self._trees_say
         words = own.wording.parts(tokens)
-        seen = trees.parts(own.trees, features)
-        found = [Part(f'"{word}"', value / 2) for word, value in words.items()]
-        found += [Part(NAMES[place], value / 2) for place, value in seen.items()]
-        found.append(Part("length", self._length(tokens)))
+        found = [Part(f'"{word}"', value * (1 - say)) for word, value in words.items()]
+        seen = {NAMES[place]: value * say for place, value in trees.parts(own.trees, features).items()}
+        for sign, value in zip(prior.SIGNS, prior.parts(own.signs, tokens, features), strict=True):
+            seen[sign] = seen.get(sign, 0.0) + value
+        found += [Part(name, value) for name, value in seen.items()]
         found.sort(key=lambda part: -abs(part.value))
         return [*found, Part("every prompt", self.score(text) - sum(part.value for part in found))]
 
@@ -140,8 +133,10 @@ class Classifier:
         often = {term: rows / exp(idf - 1) - 1 for term, (idf, _) in own.wording.terms.items()}
         ordered = sorted(own.wording.terms.items(), key=lambda one: (-prod(one[1]) * sqrt(often[one[0]]), one[0]))
         words = [Part(f'"{term}"', idf * weight) for term, (idf, weight) in ordered]
-        asked = trees.importance(own.trees)
-        seen = [Part(NAMES[place], value) for place, value in asked.items()]
+        asked = {NAMES[place]: value * self._trees_say for place, value in trees.importance(own.trees).items()}
+        for name, sign in zip(prior.SIGNS, own.signs, strict=True):
+            asked[name] = asked.get(name, 0.0) + sign.adds
+        seen = [Part(name, value) for name, value in asked.items()]
         return [*words[:count], *words[-count:]], sorted(seen, key=lambda part: -part.value)[:count]
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -164,13 +159,9 @@ class Classifier:
     def _scored(self, seen: Seen) -> float:
         tokens, features = seen
         own = self._parameters
-        learned = own.wording.score(tokens) + trees.predict(own.trees, features)
-        return own.mean + learned / 2 + self._length(tokens)
-
-    def _length(self, tokens: Sequence[str]) -> float:
-        own = self._parameters
-        deviations = (log1p(len(tokens)) - own.usual_length) / own.spread_of_length
-        return own.length * min(max(deviations, -FURTHEST), FURTHEST)
+        signs = sum(prior.parts(own.signs, tokens, features))
+        words = own.wording.score(tokens)
+        return own.mean + words + self._trees_say * (trees.predict(own.trees, features) - words) + signs
 
 
 def _look(prompt: str) -> Seen:
@@ -184,25 +175,22 @@ def _learn(seen: Sequence[Seen], target: Sequence[float], told: Told) -> Paramet
     tokens, features = [words for words, _ in seen], [numbers for _, numbers in seen]
     mean = sum(target) / len(target)
     rest = [value - mean for value in target]
-    lengths = [log1p(len(words)) for words in tokens]
     return Parameters(
         rows=len(seen),
         mean=mean,
-        length=_slope(len(seen)) * _deviation(target),
-        usual_length=sum(lengths) / len(lengths),
-        spread_of_length=max(_deviation(lengths), LEAST_SPREAD),
+        signs=prior.weigh_signs(tokens, features, prior.deviation(target)),
         wording=train_wording(tokens, rest, penalty=PENALTY, pieces=PIECES, told=lambda part: told(part * 0.8)),
         trees=trees.grow(features, rest, SHAPE, told=lambda part: told(0.8 + part * 0.2)),
     )
 
 
 def bound_for(scores: Sequence[float], share: float) -> float:
-    """The score that this part of the scores reaches."""
+    """The score that this part of the scores reaches: halfway to the next, so that none lies on the edge."""
     ordered = sorted(scores, reverse=True)
     place = round(share * len(ordered))
     if place <= 0:
         return ordered[0] + 1.0
-    return ordered[place - 1]
+    return (ordered[place - 1] + ordered[min(place, len(ordered) - 1)]) / 2
 
 
 def _read(pairs: Iterable[tuple[str, bool]]) -> Iterable[tuple[str, bool]]:
@@ -226,12 +214,3 @@ def _one_sided(labels: set[bool]) -> str:
     if not labels:
         return "there is nothing to learn from"
     return f"there is nothing to learn: {'every' if True in labels else 'no'} row needs the lead"
-
-
-def _slope(rows: int) -> float:
-    return LENGTH + LENGTH_ALONE * LENGTH_ROWS / (rows + LENGTH_ROWS)
-
-
-def _deviation(values: Sequence[float]) -> float:
-    mean = sum(values) / len(values)
-    return sqrt(sum((value - mean) ** 2 for value in values) / len(values))

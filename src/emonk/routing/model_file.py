@@ -15,10 +15,11 @@ import msgspec
 
 from emonk.errors import InvalidConfig
 from emonk.routing.features import NAMES
+from emonk.routing.prior import SIGNS, Sign
 from emonk.routing.trees import Tree
 from emonk.routing.wording import Table, Wording
 
-VERSION = 1
+VERSION = 2
 MAGIC = b"emonk router model "
 MOST = 16_000_000
 """Bytes of the largest file that is read; a usual one has 1 to 4 million."""
@@ -33,17 +34,13 @@ class Parameters(msgspec.Struct, frozen=True):
     Attributes:
         rows: prompts it was trained on.
         mean: of the target.
-        length: what each deviation of log length adds.
-        usual_length: the mean of log length.
-        spread_of_length: its deviation, above 0.
+        signs: what is thought of each of `emonk.routing.prior.SIGNS`.
         threshold: the score from which on a prompt goes to the lead.
     """
 
     rows: int
     mean: float
-    length: float
-    usual_length: float
-    spread_of_length: float
+    signs: list[Sign]
     wording: Wording
     trees: list[Tree]
     threshold: float = 0.0
@@ -59,9 +56,7 @@ class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     features: list[str]
     rows: int
     mean: float
-    length: float
-    usual_length: float
-    spread_of_length: float
+    signs: list[Sign]
     threshold: float
     terms: _Columns
     words: _Columns
@@ -113,9 +108,7 @@ def encode_model(parameters: Parameters) -> bytes:
         features=list(NAMES),
         rows=parameters.rows,
         mean=parameters.mean,
-        length=parameters.length,
-        usual_length=parameters.usual_length,
-        spread_of_length=parameters.spread_of_length,
+        signs=parameters.signs,
         threshold=parameters.threshold,
         terms=_columns(wording.terms),
         words=_columns(wording.words),
@@ -150,17 +143,17 @@ def decode_model(data: bytes, name: str) -> Parameters:
 def _parameters(body: _Body) -> Parameters:
     if tuple(body.features) != NAMES:
         raise ValueError("it was made of other features")
-    numbers = (body.mean, body.length, body.usual_length, body.spread_of_length, body.threshold)
-    if not all(map(isfinite, numbers)) or body.spread_of_length <= 0:
+    signs = [number for sign in body.signs for number in (sign.usual, sign.spread, sign.adds)]
+    if len(body.signs) != len(SIGNS) or min(sign.spread for sign in body.signs) <= 0:
+        raise ValueError("its signs are others")
+    if not all(map(isfinite, (body.mean, body.threshold, *signs))):
         raise ValueError("a number of it is not finite")
     for tree in body.trees:
         _check(tree)
     return Parameters(
         rows=body.rows,
         mean=body.mean,
-        length=body.length,
-        usual_length=body.usual_length,
-        spread_of_length=body.spread_of_length,
+        signs=body.signs,
         wording=Wording(terms=_table(body.terms), words=_table(body.words), pieces=_table(body.pieces)),
         trees=body.trees,
         threshold=body.threshold,
