@@ -79,7 +79,7 @@ def test_the_call_that_would_exceed_a_budget_is_not_made(
         async with agent_of(tmp_path, tenth, budgets=Budgets(**budgets), clock=clock, alerts=alerts) as agent:
             spent = Decimal(0)
             replies: list[Reply] = []
-            for _ in range(12):
+            for _ in range(16):
                 reply = await agent.process_message("Weather?", session_id="s1", user_id="ann")
                 replies.append(reply)
                 spent += reply.cost_usd or 0
@@ -115,6 +115,39 @@ def test_the_limit_of_a_turn_stops_before_the_call_that_would_exceed_it(tmp_path
             assert (reply.status, reply.reason) == ("limit", "usd")
             assert reply.cost_usd is not None
             assert usd("0.1") <= reply.cost_usd <= usd("0.65")
+
+    asyncio.run(main())
+
+
+def test_a_long_answer_of_one_user_locks_nobody_out(tmp_path: Path) -> None:
+    async def main() -> None:
+        long = iter([3000])
+
+        def sometimes(_: ModelRequest) -> ModelResponse:
+            return answer("Sunny.", usage=Usage(10, next(long, 10)))
+
+        settings: dict[str, Any] = {"budgets": Budgets(user_day_usd=usd("1")), "clock": (clock := ManualClock())}
+        async with agent_of(tmp_path, sometimes, **settings) as agent:
+            statuses = [
+                (await agent.process_message("Weather?", user_id=user)).status
+                for user in ("ann", "ann", "bob", "bob", "eve")
+            ]
+            assert statuses == ["done", "limit", "done", "done", "done"]
+            await clock.advance(86_400)
+            assert (await agent.process_message("Weather?", user_id="ann")).status == "done"
+
+    asyncio.run(main())
+
+
+def test_a_limit_that_is_no_decimal_counts_as_it_is_written(tmp_path: Path) -> None:
+    async def main() -> None:
+        number: Any = 0.65
+        assert Limits(usd=number).usd == usd("0.65")
+        async with agent_of(tmp_path, tenth, limits=Limits(usd=number)) as agent:
+            assert (await agent.process_message("Weather?")).status == "done"
+        for wrong in ("0.5", True, float("nan"), 0):
+            with pytest.raises(InvalidConfig, match=r"limits\.usd"):
+                Limits(usd=wrong)  # pyright: ignore[reportArgumentType]
 
     asyncio.run(main())
 

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emonk.costs.account import RECENT, RECOUNT, Account, Key
+from emonk.costs.account import EASED_AFTER, RECENT, RECOUNT, Account, Guess, Key
 from emonk.costs.budgets import Budgets
+from emonk.costs.lengths import FIRST_OUTPUT
 from emonk.costs.period import EVER, day_at, month_at
 from emonk.costs.spending import LONG_TURN, READ_AGAIN, Reserved, Spending, TurnBudget
 from emonk.errors import BudgetExceeded, InvalidConfig
@@ -381,11 +382,77 @@ def test_a_cost_that_is_not_in_the_bill_yet_is_not_taken_back() -> None:
     asyncio.run(main())
 
 
-def test_an_answer_longer_than_those_before_counts_at_once() -> None:
-    spending = Scene().spending
-    assert spending.expected_output("gemini:g") == 500
-    spending.learn("gemini:g", 4000)
-    assert spending.expected_output("gemini:g") == 4000
-    for _ in range(100):
-        spending.learn("gemini:g", 100)
-    assert spending.expected_output("gemini:g") == 100
+def guess(scene: Scene) -> tuple[Decimal, Guess]:
+    """For a token of output that costs a cent."""
+    lengths = scene.spending.lengths("gemini:g")
+    usd = Decimal(lengths.expected) / 100
+    return usd, Guess(usd, Decimal(FIRST_OUTPUT) / 100, Decimal(lengths.shortest) / 100)
+
+
+def is_served(scene: Scene, turn: TurnBudget) -> bool:
+    try:
+        turn.reserve(*guess(scene)).settle(Decimal("0.01"))
+    except BudgetExceeded:
+        return False
+    return True
+
+
+answers = st.lists(st.integers(0, 1_000_000_000), max_size=40)
+
+
+@given(answers)
+def test_no_answers_of_others_refuse_whoever_has_spent_nothing(tokens: Sequence[int]) -> None:
+    scene = Scene(user_day_usd=str(FIRST_OUTPUT / 100))
+    for output in tokens:
+        scene.spending.learn("gemini:g", output)
+    assert is_served(scene, scene.turn())
+    scene = Scene()
+    for output in tokens:
+        scene.spending.learn("gemini:g", output)
+    assert is_served(scene, scene.turn(limit=str(FIRST_OUTPUT / 100)))
+
+
+@given(answers, st.decimals("0.01", 10, places=2))
+def test_no_guess_refuses_for_ever_what_the_shortest_answers_cost(tokens: Sequence[int], more: Decimal) -> None:
+    def scene() -> Scene:
+        made = Scene(session_usd="1e9")
+        for output in tokens:
+            made.spending.learn("gemini:g", output)
+        return made
+
+    late = scene()
+    left = Decimal(late.spending.lengths("gemini:g").shortest) / 100 + more
+    (account,) = late.spending.accounts("s", "ann")
+    account.spent = 1_000_000_000 - left
+    assert any(is_served(late, late.turn()) for _ in range(EASED_AFTER * 64))
+    low = scene()
+    left = Decimal(low.spending.lengths("gemini:g").shortest) / 100 + more
+    assert any(is_served(low, low.turn(limit=str(left))) for _ in range(EASED_AFTER * 64))
+
+
+def test_what_even_the_shortest_answers_cost_refuses_for_ever() -> None:
+    scene = Scene(session_usd="10")
+    for output in (120, 100, 110, 130, 140):
+        scene.spending.learn("gemini:g", output)
+    (account,) = scene.spending.accounts("s", "ann")
+    account.spent = Decimal("9.01")
+    assert not any(is_served(scene, scene.turn()) for _ in range(EASED_AFTER * 64))
+    account.spent = Decimal(9)
+    assert is_served(scene, scene.turn())
+
+
+def test_a_turn_takes_over_how_often_those_before_were_refused() -> None:
+    scene = Scene()
+    tries = [is_served(scene, scene.turn(limit="1")) for _ in range(3 * EASED_AFTER + 1)]
+    assert tries == [False] * 3 * EASED_AFTER + [True]
+    scene.spending.learn("gemini:g", 400)
+    assert not is_served(scene, scene.turn(limit="1"))
+
+
+def test_what_is_certain_refuses_for_ever() -> None:
+    scene = Scene(session_usd="1")
+    for _ in range(EASED_AFTER * 64):
+        with pytest.raises(BudgetExceeded):
+            scene.turn().reserve(Decimal("1.01"))
+        with pytest.raises(BudgetExceeded):
+            scene.turn().reserve(Decimal(6), Guess(Decimal("4.9"), Decimal(1), Decimal(0)))

@@ -5,7 +5,7 @@ and its sum is kept. So a turn pays for the calls around it, not for those of th
 """
 
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -28,6 +28,11 @@ LONGEST_CALL = 3600
 RECOUNT = 86_400
 """Seconds after which the whole bill is read again: rows may have been written with an earlier time."""
 
+EASED_AFTER = 4
+"""Refusals after which half of a guess counts: where no call is made, no answer can correct it."""
+
+_MOST_HALVINGS = 64
+
 _WHOSE = {
     "usd": ("this turn may cost", "", "limits.usd"),
     "session_usd": ("this session may cost", "", "budgets.session_usd"),
@@ -46,6 +51,23 @@ class Key(msgspec.Struct, frozen=True):
     period: Period
 
 
+class Guess(NamedTuple):
+    """The part of an estimate that rests on how long answers were so far, in USD.
+
+    Attributes:
+        usd: for an answer as long as those.
+        at_first: for one as is expected while nothing is known; more does not count where nothing is spent.
+        least: for one as short as the shortest of late; it counts however often it refuses.
+    """
+
+    usd: Decimal
+    at_first: Decimal
+    least: Decimal
+
+
+CERTAIN = Guess(Decimal(0), Decimal(0), Decimal(0))
+
+
 class Account:
     """What is left of one budget in one period.
 
@@ -53,6 +75,7 @@ class Account:
         limit: in USD.
         spent: in USD, by calls that have ended.
         reserved: in USD, by calls that are under way, as estimated.
+        refused: how often a call was refused.
         read_at: on the clock's `monotonic()`, when the bill was read last; None before that.
     """
 
@@ -61,6 +84,7 @@ class Account:
         self.limit = limit
         self.spent = Decimal(0)
         self.reserved = Decimal(0)
+        self.refused = 0
         self.read_at: float | None = None
         self._begun = Decimal(0)
         self._moved = Decimal(0)
@@ -84,14 +108,22 @@ class Account:
         self.spent += cost
         self._moved += cost
 
-    def check(self, estimate: Decimal) -> None:
+    def check(self, estimate: Decimal, guess: Guess = CERTAIN) -> None:
         """See that a call may be made.
+
+        A guess that was too high does not refuse for ever: after some refusals it counts half, down to what the
+        shortest answers cost. While nothing is spent it counts for no more than where nothing is known.
 
         Raises:
             BudgetExceeded: it would cost more than is left.
         """
+        sure = estimate - guess.usd
+        guessed = guess.usd if self.spent > 0 else min(guess.usd, guess.at_first)
+        eased = guessed / (1 << min(self.refused // EASED_AFTER, _MOST_HALVINGS))
+        estimate = sure + max(eased, min(guessed, guess.least))
         if self.used + estimate <= self.limit and self.used < self.limit:
             return
+        self.refused += 1
         who, time, setting = _WHOSE[self.key.name]
         under_way = f" and {shown(self.reserved)} USD under way" if self.reserved else ""
         reset = self.key.period.resets

@@ -6,9 +6,11 @@ from decimal import Decimal
 from weakref import WeakValueDictionary
 
 from emonk.clock import Clock
-from emonk.costs.account import Account, Key
+from emonk.costs.account import CERTAIN, Account, Guess, Key
 from emonk.costs.budgets import Budgets, keys
+from emonk.costs.lengths import Lengths
 from emonk.costs.period import EVER
+from emonk.errors import BudgetExceeded
 from emonk.store.usage_protocol import UsageStore
 
 READ_AGAIN = 1.0
@@ -16,12 +18,6 @@ READ_AGAIN = 1.0
 
 LONG_TURN = 30.0
 """Seconds after which a turn reads anew before its next call."""
-
-FIRST_OUTPUT = 500
-"""Tokens that an answer is expected to have while nothing is known of others."""
-
-_FORGETS = 0.1
-"""How fast an estimate of answers goes down towards shorter ones."""
 
 _KEPT = 1000
 """Accounts that are kept though no turn has them now, the last used of them."""
@@ -51,7 +47,11 @@ class Reserved:
 
 
 class Spending:
-    """The accounts of an agent, shared by all of its turns in this process."""
+    """The accounts of an agent, shared by all of its turns in this process.
+
+    Attributes:
+        refused: how often turns were refused a call by their own limit since the last answer.
+    """
 
     def __init__(self, agent: str, budgets: Budgets, store: UsageStore, clock: Clock) -> None:
         self._agent = agent
@@ -60,9 +60,10 @@ class Spending:
         self._accounts: WeakValueDictionary[Key, Account] = WeakValueDictionary()
         self._kept: dict[Key, Account] = {}
         self._told: dict[Key, None] = {}
-        self._typical: dict[str, float] = {}
+        self._lengths: dict[str, Lengths] = {}
         self.budgets = budgets
         self.clock = clock
+        self.refused = 0
 
     def accounts(self, session_id: str, user_id: str) -> list[Account]:
         """Those that a call counts for now."""
@@ -79,14 +80,14 @@ class Spending:
             if account.read_at is None or now - account.read_at >= older:
                 await self._read(account)
 
-    def expected_output(self, spec: str) -> int:
-        """How many tokens an answer of the model may have, by those before it."""
-        return round(self._typical.get(spec, FIRST_OUTPUT))
+    def lengths(self, spec: str) -> Lengths:
+        """How long answers of a model are."""
+        return self._lengths.get(spec) or self._lengths.setdefault(spec, Lengths())
 
     def learn(self, spec: str, output: int) -> None:
-        """An answer had so many tokens. Longer ones count at once, shorter ones by and by."""
-        known = self._typical.get(spec, FIRST_OUTPUT)
-        self._typical[spec] = max(output, known + _FORGETS * (output - known))
+        """An answer had so many tokens."""
+        self.lengths(spec).learn(output)
+        self.refused = 0
 
     def first_time(self, key: Key) -> bool:
         """Whether people were not yet told of a budget in its period."""
@@ -148,7 +149,7 @@ class TurnBudget:
         self._own = [] if limit is None else [Account(Key("usd", session_id, EVER), limit)]
         self._told_own = False
         for account in self._own:
-            account.spent = spent
+            account.spent, account.refused = spent, spending.refused
 
     async def prepare(self) -> None:
         """Know what is spent, before a call.
@@ -161,8 +162,12 @@ class TurnBudget:
             older, self._began = READ_AGAIN if self._began else LONG_TURN, False
             await self._spending.read(self._shared, older)
 
-    def reserve(self, estimate: Decimal | None) -> Reserved:
-        """Take the estimate of a call that leaves now; None where no price is known, which counts for nothing.
+    def reserve(self, estimate: Decimal | None, guess: Guess = CERTAIN) -> Reserved:
+        """Take the estimate of a call that leaves now.
+
+        Args:
+            estimate: in USD; None where no price is known, which counts for nothing.
+            guess: the part of it that rests on how long answers were so far.
 
         Raises:
             BudgetExceeded: it would cost more than is left in one of the budgets.
@@ -170,13 +175,18 @@ class TurnBudget:
         if self._spending.budgets:
             self._shared = self._spending.accounts(self._session_id, self._user_id)  # midnight may have passed
         accounts = [*self._own, *self._shared]
-        for account in accounts:
-            account.check(estimate or Decimal(0))
+        try:
+            for account in accounts:
+                account.check(estimate or Decimal(0), guess)
+        except BudgetExceeded:
+            for account in self._own:  # a turn is over with that; the next ones go on from here
+                self._spending.refused = account.refused
+            raise
         return Reserved(accounts, estimate or Decimal(0))
 
-    def expected_output(self, spec: str) -> int:
-        """See `Spending.expected_output`."""
-        return self._spending.expected_output(spec)
+    def lengths(self, spec: str) -> Lengths:
+        """See `Spending.lengths`."""
+        return self._spending.lengths(spec)
 
     def learn(self, spec: str, output: int) -> None:
         """See `Spending.learn`."""

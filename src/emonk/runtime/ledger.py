@@ -6,8 +6,10 @@ from decimal import Decimal
 from typing import Literal, NamedTuple, Protocol
 
 from emonk.clock import MICROSECONDS
+from emonk.costs.account import CERTAIN, Guess
 from emonk.costs.book import Cost
 from emonk.costs.calls import MOST_USD, OFFLINE, REPLAY, error_code, may_be_billed
+from emonk.costs.lengths import FIRST_OUTPUT
 from emonk.costs.spending import Reserved, TurnBudget
 from emonk.errors import UnknownPrice
 from emonk.events import InboxItem, UserSaid
@@ -90,8 +92,8 @@ class Ledger:
             return FREE
         estimate = reserved = None
         if self._budget is not None and not replaying():
-            estimate = self._estimate(spec, request, purpose)
-            reserved = self._budget.reserve(estimate)
+            estimate, guess = self._estimate(self._budget, spec, request, purpose)
+            reserved = self._budget.reserve(estimate, guess)
             self._budget.warn()
         called = _Called(self, candidate, purpose, estimate, reserved)
         if self._bills is None:
@@ -141,12 +143,22 @@ class Ledger:
                 self._budget.learn(f"{row.provider}:{row.model}", row.usage.output_tokens)
             self._budget.warn()
 
-    def _estimate(self, spec: str, request: ModelRequest, purpose: str) -> Decimal | None:
+    def _estimate(
+        self, budget: TurnBudget, spec: str, request: ModelRequest, purpose: str
+    ) -> tuple[Decimal | None, Guess]:
         """What a call may cost: by the size of its context, and by how long answers were so far or may be."""
         size = self.size() if self.size is not None and not purpose else _counted(spec, request)
-        output = request.max_output_tokens or (self._budget.expected_output(spec) if self._budget else 0)
+        most = request.max_output_tokens
+        lengths = budget.lengths(spec)
+        output = most or lengths.expected
         cost = self._price(spec, Usage(size, output), "", int(self.clock.time() * MICROSECONDS))
-        return cost.total_usd if cost else None
+        if cost is None:
+            return None, CERTAIN
+        if most:
+            return cost.total_usd, CERTAIN
+        guessed = cost.rates.cost(Usage(0, output)) - cost.rates.request
+        each = guessed / output
+        return cost.total_usd, Guess(guessed, each * FIRST_OUTPUT, each * lengths.shortest)
 
     def cost(self, spec: str, response: ModelResponse, at: int) -> Cost | None:
         """What an answer costs by the prices at its call, in UTC microseconds.

@@ -37,4 +37,5 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if not (self.usd.is_finite() and self.usd > 0):
                 raise InvalidConfig(f"limits.usd is {self.usd}", hint="a number above zero")
         elif self.usd is not None:
-            above_zero("limits.usd", self.usd)
+            number: object = self.usd
+            msgspec.structs.force_setattr(self, "usd", Decimal(repr(above_zero("limits.usd", number))))
