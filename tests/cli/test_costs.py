@@ -116,6 +116,44 @@ def test_csv_is_quoted_and_computes_nothing(ledger: None) -> None:
     ]
 
 
+def hostile(name: str, form: str) -> str:
+    """What is told of one call of a user of this name."""
+
+    async def fill_one() -> None:
+        store = await connect(default_url())
+        await store.bill([row(1, user_id=name)])
+        await store.aclose()
+
+    asyncio.run(fill_one())
+    return emonk("costs", "--by", "user", "--format", form).stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("x\r=1+1", "x\u240d=1+1"),
+        ("\r=1+1", "\u240d=1+1"),
+        ("\t=1+1", "\u2409=1+1"),
+        ("x\n=1+1,2", "x\u240a=1+1,2"),
+        (" =1+1", "' =1+1"),
+        ("\u00a0@x", "'\u00a0@x"),
+        ("\uff1d1", "'\uff1d1"),
+        ("a\x1b]0;b\x07\x9b1m", "a\u241b]0;b\u2407\\x9b1m"),
+    ],
+)
+def test_a_name_in_csv_is_one_cell_that_nothing_computes_or_obeys(name: str, shown: str) -> None:
+    text = hostile(name, "csv")
+    assert "\r" not in text
+    assert [one[0] for one in csv.reader(io.StringIO(text, newline=""))] == ["user", shown]
+
+
+def test_a_name_in_json_is_whole_and_moves_no_terminal() -> None:
+    name = "a\x1b]0;b\x07\x7f\x9b1m\r\u2028 =1"
+    text = hostile(name, "json")
+    assert text.strip().isprintable()
+    assert json.loads(text)["rows"][0]["user"] == name
+
+
 def test_costs_of_a_time_an_agent_and_a_user(ledger: None) -> None:
     def calls(*arguments: object) -> int:
         found: int = json.loads(emonk("costs", "--json", *arguments).stdout)["total"]["calls"]

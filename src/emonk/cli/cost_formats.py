@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
-from emonk.cli.terminal import bold, dim, one_line
+from emonk.cli.terminal import bold, dim, one_line, visible
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -20,8 +20,13 @@ BAR_LEAST, BAR_MOST = 8, 24
 WIDTH = 80
 """Of the table where it goes to no terminal."""
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """How a cell begins that a spreadsheet would compute: https://owasp.org/www-community/attacks/CSV_Injection."""
+
+_ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029)}
+"""What JSON need not escape, but a terminal obeys."""
+
+_SIGNS = {ord("\t"): "\u2409", ord("\n"): "\u240a", ord("\r"): "\u240d", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
 
 class Report(NamedTuple):
@@ -89,7 +94,7 @@ def as_json(report: Report) -> str:
             "unknown": savings.unknown,
         },
     }
-    return encode(whole).decode()
+    return encode(whole).decode().translate(_ESCAPES)
 
 
 def as_csv(report: Report) -> str:
@@ -98,12 +103,15 @@ def as_csv(report: Report) -> str:
     writer = csv.writer(lines, lineterminator="\n")
     writer.writerow([report.by, *_fields(report.total)])
     for one in report.ordered:
-        name = one.group[0]
-        safe = f"'{name}" if name.startswith(_FORMULA) else name
-        writer.writerow(
-            [safe.replace("\0", "\u2400"), *("" if value is None else value for value in _fields(one).values())]
-        )
+        name = _shown(one.group[0])
+        safe = f"'{name}" if name.lstrip().startswith(_FORMULA) else name
+        writer.writerow([safe, *("" if value is None else value for value in _fields(one).values())])
     return lines.getvalue().rstrip("\n")
+
+
+def _shown(name: str) -> str:
+    """An id as a terminal may show it and a spreadsheet may hold it, on one line, its spaces kept."""
+    return visible(name.translate(_SIGNS))
 
 
 def _fields(one: "Spent") -> dict[str, Any]:

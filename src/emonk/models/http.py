@@ -79,6 +79,8 @@ class HttpClient:
         self._silence = silence
         self._read_error = read_error
         self._cassette = current()
+        if self._cassette is not None:
+            self._cassette.learn(secret)
         self._provider = provider
         self._bearer = None if replaying() else bearer
         self._lines: dict[asyncio.AbstractEventLoop, Connecting] = {}

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from emonk.models import create
 from emonk.models.cassette.canonical import canonical
 from emonk.models.cassette.cassette import Cassette
 from emonk.models.cassette.current import inserted
+from emonk.models.gemini.errors import read_failure
+from emonk.models.http import HttpClient
 from emonk.models.protocol import Model, ModelRequest, ModelResponse, TextDelta, ToolSchema
 from emonk.store.usage_protocol import UsageFilter
 from emonk.testing import anthropic_answers, openai_answers
@@ -226,6 +230,75 @@ def test_a_broken_file_is_told_by_its_path(tmp_path: Path, content: str) -> None
     broken.write_text(content)
     with pytest.raises(InvalidConfig, match=str(broken)):
         Cassette(tmp_path, record=False)
+
+
+@pytest.mark.parametrize(("begin", "end"), [("[", "]"), ('{"a":', "}")])
+def test_a_file_that_is_nested_too_deep_is_told_by_its_path(tmp_path: Path, begin: str, end: str) -> None:
+    deep = begin * 990 + "1" + end * 990
+    said = f'{{"provider": "p", "path": "/x", "request": {deep}, "status": 200, "body": 1}}'
+    (tmp_path / "deep.json").write_text(said)
+    with pytest.raises(InvalidConfig, match=r"deep\.json is no recording: .*(nested|recursion)"):
+        Cassette(tmp_path, record=False)
+
+
+def test_what_is_no_file_is_no_recording(tmp_path: Path) -> None:
+    recorded(tmp_path, [says("Hello.")], asked)
+    (tmp_path / "folder.json").mkdir()
+    os.mkfifo(tmp_path / "pipe.json")
+    assert replayed(tmp_path, asked) == "Hello."
+
+
+def test_a_key_that_no_variable_holds_is_struck(tmp_path: Path) -> None:
+    key = "a-key-of-nobody"
+
+    async def main() -> None:
+        async with OpenAIServer([openai_answers.message(f"Your key is {key}.")]) as server:
+            with inserted(Cassette(tmp_path, record=True, secrets=[])):
+                model = create("openai:gpt-4o", api_key=key, base_url=server.base_url)
+            await asked(model, ModelRequest([user(f"my key is {key}")]))
+            await model.aclose()
+
+    asyncio.run(main())
+    (path,) = tmp_path.iterdir()
+    assert key not in path.read_text()
+    assert "my key is ***" in path.read_text()
+    with inserted(Cassette(tmp_path, record=False, secrets=[])):
+        model = create("openai:gpt-4o", api_key=key, base_url="http://127.0.0.1:9/v1")
+    assert asyncio.run(asked(model, ModelRequest([user(f"my key is {key}")]))) == "Your key is ***."
+
+
+class OneToken:
+    """A bearer with one token."""
+
+    async def token(self) -> str:
+        return "an-opaque.token"
+
+    def accepted(self, token: str) -> None:
+        assert token
+
+    def refused(self, token: str) -> None:
+        assert token
+
+
+def test_a_token_that_the_server_echoes_is_struck(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with GeminiServer([says("You sent an-opaque.token")], takes=lambda _: True) as server:
+            with inserted(Cassette(tmp_path, record=True, secrets=[])):
+                client = HttpClient(
+                    server.base_url,
+                    headers={},
+                    secret="",
+                    silence=5,
+                    read_error=partial(read_failure, model="m"),
+                    bearer=OneToken(),
+                )
+            await client.post("/v1beta/models/m:generateContent", b'{"contents": [{"parts": [{"text": "hi"}]}]}')
+            await client.aclose()
+
+    asyncio.run(main())
+    (path,) = tmp_path.iterdir()
+    assert "You sent ***" in path.read_text()
+    assert "an-opaque.token" not in path.read_text()
 
 
 def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:

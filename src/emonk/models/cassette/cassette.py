@@ -11,6 +11,7 @@ import msgspec
 from emonk.errors import InvalidConfig
 from emonk.models.answers import Answering
 from emonk.models.cassette.canonical import Request, canonical, differences
+from emonk.models.cassette.current import NO_KEY
 from emonk.models.cassette.recording import Recording, answer_fields, kept, read, write
 from emonk.models.cassette.struck import UNREADABLE, strike, written_forms
 from emonk.models.fields import as_object, as_text
@@ -54,6 +55,7 @@ class Cassette:
         self.folder = folder
         self.records = record
         self._redactor = Redactor(written_forms(environment_secrets() if secrets is None else secrets))
+        self._learnt: set[str] = set()
         self._counts: dict[str, int] = {}
         self._renewed: set[str] = set()
         self._recorded: dict[str, list[Recording]] = {}
@@ -63,6 +65,12 @@ class Cassette:
         else:
             self._load()
 
+    def learn(self, secret: str) -> None:
+        """Know this secret too, of a client that asks here; a short one is a word that may stand anywhere."""
+        if len(secret) >= _LEAST_SECRET and secret not in (*self._learnt, NO_KEY):
+            self._learnt.add(secret)
+            self._redactor.add(written_forms([secret]))
+
     def redact(self, text: str) -> str:
         """A text without secrets."""
         return _KEYS.sub(STRUCK, self._redactor(text))
@@ -71,6 +79,7 @@ class Cassette:
         """A request in its canonical form, and its body as it is written."""
         try:
             said = strike(msgspec.json.decode(body), self.redact)
+            return canonical(provider, self.redact(path), said), said
         except UNREADABLE:
             said = self.redact(body.decode(errors="replace"))
         return canonical(provider, self.redact(path), said), said
@@ -122,14 +131,17 @@ class Cassette:
 
     def _load(self) -> None:
         try:
-            paths = sorted(path for path in self.folder.iterdir() if path.suffix == ".json")
+            paths = sorted(path for path in self.folder.iterdir() if path.suffix == ".json" and path.is_file())
         except OSError as error:
             raise InvalidConfig(f"cannot read the cassette {self.folder}: {error.strerror}", hint=_HOW) from None
         if not paths:
             raise InvalidConfig(f"nothing is recorded in {self.folder}", hint=_HOW)
         for path in paths:
             recording = read(path)
-            digest = canonical(recording.provider, recording.path, recording.request).digest
+            try:
+                digest = canonical(recording.provider, recording.path, recording.request).digest
+            except RecursionError:
+                raise InvalidConfig(f"{path} is no recording: it is nested too deep", hint=_ANEW) from None
             self._recorded.setdefault(digest, []).append(recording)
             self._names.setdefault(digest, path.name)
 
@@ -150,6 +162,7 @@ class Cassette:
         )
 
 
+_ANEW = "remove it, or record it anew"
 _HOW = "record it first, with --cassette DIR --record"
 
 

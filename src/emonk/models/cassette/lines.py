@@ -30,13 +30,16 @@ class RecordingLines:
 
     def post(self, path: str, body: bytes, token: str = "") -> AbstractAsyncContextManager[Answering]:
         """As the connections do it."""
-        return self._recorded(self._lines.post(path, body, token), path, body)
+        return self._recorded(self._lines.post(path, body, token), path, body, token)
 
     def open(self, path: str, body: bytes, token: str = "") -> AbstractAsyncContextManager[Answering]:
         """As the connections do it."""
-        return self._recorded(self._lines.open(path, body, token), path, body)
+        return self._recorded(self._lines.open(path, body, token), path, body, token)
 
-    def _recorded(self, inner: AbstractAsyncContextManager[Answering], path: str, body: bytes) -> "_Recorded":
+    def _recorded(
+        self, inner: AbstractAsyncContextManager[Answering], path: str, body: bytes, token: str
+    ) -> "_Recorded":
+        self._cassette.learn(token)
         return _Recorded(inner, self._cassette, self._cassette.place(self._provider, self._base + path, body))
 
 
