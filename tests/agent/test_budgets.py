@@ -224,8 +224,10 @@ def test_a_task_that_exceeds_a_budget_raises_that(tmp_path: Path) -> None:
 def test_a_model_without_a_price_has_no_budget_unless_that_is_allowed(tmp_path: Path) -> None:
     async def main() -> None:
         budgets = Budgets(session_usd=usd("1"))
-        with pytest.raises(UnknownPrice):
+        with pytest.raises(UnknownPrice) as caught:
             await agent_of(tmp_path, ["hi"], budgets=budgets, prices=()).start()
+        assert "`budgets` want a price: with `unpriced: allow` it starts" in caught.value.hint
+        assert "limits.usd" not in caught.value.hint
         async with agent_of(
             tmp_path, ["hi"], budgets=budgets, prices=(), unpriced="allow", store=f"sqlite:///{tmp_path / 'b.db'}"
         ) as agent:
@@ -239,10 +241,10 @@ def test_a_model_without_a_price_is_told_with_the_names_near_it(
 ) -> None:
     async def main() -> None:
         monkeypatch.setenv("GEMINI_API_KEY", "any")
-        async with Agent("a", "gemini:gemini-2.5-flush", store=f"sqlite:///{tmp_path / 'a.db'}") as agent:
+        async with Agent("a", "gemini:gemini-3.5-flush", store=f"sqlite:///{tmp_path / 'a.db'}") as agent:
             (notice,) = agent.notices
-            assert notice.startswith("no price is known for gemini:gemini-2.5-flush: known names near it: ")
-            assert "gemini-2.5-flash" in notice
+            assert notice.startswith("no price is known for gemini:gemini-3.5-flush: known names near it: ")
+            assert "gemini-3.5-flash" in notice
             assert "its costs are shown as unknown" in notice
 
     asyncio.run(main())

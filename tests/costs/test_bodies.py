@@ -150,7 +150,7 @@ def test_prices_are_those_of_the_day() -> None:
 def test_an_unknown_model_names_near_ones() -> None:
     with pytest.raises(UnknownPrice, match=r"gemini-9\.5-flash") as caught:
         cost_of("google", {**gemini(promptTokenCount=1), "modelVersion": "gemini-9.5-flash"})
-    assert "gemini-2.5-flash" in caught.value.hint
+    assert "gemini-3.5-flash" in caught.value.hint
 
 
 @pytest.mark.parametrize("body", [{}, {"usage": None, "model": "gpt-5"}, {"usage": {"prompt_tokens": 1}}, {"usage": 7}])

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emonk.costs import PriceBook, PriceOverride, Rates, check_priced, price
+from emonk.costs.search import near
 from emonk.errors import UnknownPrice
 from emonk.records import Usage
 
@@ -42,9 +43,17 @@ def test_the_name_in_the_answer_counts_first_and_the_configured_one_when_it_is_u
 
 
 def test_an_unknown_model_is_an_error_that_names_near_ones() -> None:
-    with pytest.raises(UnknownPrice, match=r"gemini-2\.0-flash") as caught:
-        check_priced("gemini:gemini-2.0-flush")
-    assert "limits.usd" in caught.value.hint
+    with pytest.raises(UnknownPrice, match=r"gemini-3\.5-flash") as caught:
+        check_priced("gemini:gemini-3.5-flush")
+    assert "limits.usd" not in caught.value.hint
+    assert "gemini-3.5-flash, " in caught.value.hint
+
+
+def test_no_near_name_is_of_a_model_that_ended() -> None:
+    assert "gemini-2.5-pro" in near("google", "gemini-2.5-por", date(2026, 11, 30))
+    assert "gemini-2.5-pro" not in near("google", "gemini-2.5-por", date(2026, 12, 1))
+    assert "openai/o4-mini" in near("openrouter", "openai/o4-mimi", date(2026, 10, 22))
+    assert "openai/o4-mini" not in near("openrouter", "openai/o4-mimi", date(2026, 10, 23))
 
 
 @pytest.mark.parametrize("spec", ["nobody:x", "scripted", "gemini:"])

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from emonk.costs import check_priced
-from emonk.models.names import names_hint
+from emonk.models.names import names_hint, names_near
 from emonk.models.retired import CURRENT, notice, retirement
 
 TODAY = date(2026, 11, 26)
@@ -57,3 +57,8 @@ def test_what_we_name_as_current_is_sold_and_not_about_to_end(provider: str) -> 
 def test_a_name_that_a_provider_has_no_more_is_refused_with_its_successor() -> None:
     hint = names_hint("gemini", "gemini-2.0-flash")
     assert "its provider ends it on 2026-06-01, its successor is gemini-3.5-flash" in hint
+
+
+def test_no_near_name_is_of_a_model_that_ended() -> None:
+    assert names_near("openai", "gpt-5-min", today=date(2026, 12, 10))[0] == "gpt-5-mini"
+    assert "gpt-5-mini" not in names_near("openai", "gpt-5-min", today=date(2026, 12, 11))

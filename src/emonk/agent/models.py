@@ -47,6 +47,7 @@ class ModelOpener:
         *,
         needs_price: bool,
         tells_price: bool,
+        price_hint: str,
     ) -> None:
         """Open models that are closed with `opened`.
 
@@ -57,6 +58,7 @@ class ModelOpener:
             clock: tells whether a model is retired by now.
             needs_price: a model without a known price is refused.
             tells_price: else it is a notice.
+            price_hint: what then becomes of its costs, and how it may start.
         """
         self._opened = opened
         self._guards = guards
@@ -64,6 +66,7 @@ class ModelOpener:
         self._clock = clock
         self._needs_price = needs_price
         self._tells_price = tells_price
+        self._price_hint = price_hint
         self.notices: list[str] = []
 
     async def open(self, given: Mapping[Role, Given], section: RoutingSection) -> Candidates:
@@ -99,10 +102,11 @@ class ModelOpener:
         try:
             await asyncio.to_thread(self._prices.check, model.spec)
         except UnknownPrice as error:
+            hint = f"{error.hint}; {self._price_hint}"
             if self._needs_price:
-                raise
+                raise UnknownPrice(error.message, hint=hint) from error
             if told and self._tells_price:
-                self.notices.append(f"{error.message}: {error.hint}")
+                self.notices.append(f"{error.message}: {hint}")
 
 
 async def _created(spec: str) -> Model:

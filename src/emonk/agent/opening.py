@@ -96,6 +96,17 @@ class Started(msgspec.Struct, frozen=True):
     notices: Sequence[str]
 
 
+def _price_hint(made: Definition, *, allowed: bool) -> str:
+    """What becomes of the costs of a model without a price."""
+    if made.limits.usd is not None:
+        return "`limits.usd` wants a price: without it, its costs are shown as unknown"
+    if not made.budgets:
+        return "its costs are shown as unknown"
+    if allowed:
+        return "its calls count for nothing in `budgets`"
+    return "`budgets` want a price: with `unpriced: allow` it starts, and its calls count for nothing in them"
+
+
 async def start(made: Definition, guards: Guards, opened: AsyncExitStack) -> Started:
     """Open what an agent needs for its turns; `opened` closes it.
 
@@ -108,7 +119,15 @@ async def start(made: Definition, guards: Guards, opened: AsyncExitStack) -> Sta
     limited = made.limits.usd is not None or bool(made.budgets)
     needs = made.limits.usd is not None or (limited and not allowed)
     tells = limited or not allowed
-    opener = ModelOpener(opened, guards, made.prices, made.clock, needs_price=needs, tells_price=tells)
+    opener = ModelOpener(
+        opened,
+        guards,
+        made.prices,
+        made.clock,
+        needs_price=needs,
+        tells_price=tells,
+        price_hint=_price_hint(made, allowed=allowed),
+    )
     routing = await asyncio.to_thread(open_routing, made.routing) if made.routing.classifier else Routing(made.routing)
     candidates = await opener.open(made.models, made.routing)
     store = await made.connect(opened)

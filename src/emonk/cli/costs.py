@@ -21,7 +21,9 @@ FORMATS = ("text", "json", "csv")
 
 
 def costs(
-    by: Annotated[str, typer.Option("--by", help="model, agent, day, purpose, user, session or provider.")] = "model",
+    by: Annotated[
+        str, typer.Option("--by", help="model, agent, day, purpose, user, session, provider, role or lead.")
+    ] = "model",
     since: Annotated[
         str | None, typer.Option("--since", metavar="WHEN", help="From then on: 7d, 12h, or a day such as 2026-11-01.")
     ] = None,

@@ -17,7 +17,6 @@ from emonk.records import Usage
 FREE = frozenset({"offline"})
 _ZERO = Decimal(0)
 _ONE_EACH = Usage(1, 1)
-_UNPRICED = "without `limits.usd` its costs are shown as unknown"
 _LONGEST = Usage(1 << 40, 1)
 _REMEMBERED = 1024
 _NOTHING = Rates(input=_ZERO, cached_input=_ZERO, cache_write=_ZERO, output=_ZERO)
@@ -100,7 +99,7 @@ class PriceBook:
             sheet = listing.sheet(at) if listing else None
             if sheet is not None:
                 return sheet.rates(usage)
-        hint = f"{advice(PRICED_AS[provider], name)}; `prices` gives it one; {_UNPRICED}"
+        hint = f"{advice(PRICED_AS[provider], name)}; `prices` gives it one"
         raise UnknownPrice(f"no price is known for {spec}", hint=hint)
 
     def _own_price(self, provider: str, names: Sequence[str], day: date) -> Rates | None:
@@ -150,7 +149,7 @@ def instant(at: date | None) -> datetime:
 
 def advice(seller: str, name: str) -> str:
     """What to do about a model without a price."""
-    close = near(seller, name)
+    close = near(seller, name, datetime.now(UTC).date())
     return f"known names near it: {', '.join(close)}" if close else "check the model's name"
 
 

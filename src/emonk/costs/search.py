@@ -3,10 +3,11 @@
 import difflib
 import os
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 
 from emonk.costs.catalogue import Listing, find, names_of, seller_at, seller_of_name, sellers
+from emonk.models.retired import has_ended
 from emonk.models.specs import PRICED_AS
 
 _RESELLERS = frozenset({"cursor", "github-copilot", "openai-decisions", "quicksilverpro", "typesafe"})
@@ -49,12 +50,13 @@ def anywhere(seller: str, model: str, *, told: str | None, at: datetime) -> List
 
 
 @lru_cache(maxsize=256)
-def near(seller: str, model: str) -> tuple[str, ...]:
-    """Names of models that are much like that one."""
+def near(seller: str, model: str, today: date) -> tuple[str, ...]:
+    """Names of models that are much like that one, and have not ended by that day."""
     names = names_of(seller)
     if "/" in model:
         names += names_of("openrouter")
-    return tuple(difflib.get_close_matches(model.lower(), names, 3, 0.5))
+    lasting = [name for name in names if not has_ended(seller, name, today)]
+    return tuple(difflib.get_close_matches(model.lower(), lasting, 3, 0.5))
 
 
 def _places(seller: str, model: str, told: str | None) -> Iterator[tuple[str, str]]:

@@ -1,15 +1,16 @@
 """Which models of a provider are known, by the data of `genai-prices`."""
 
 import difflib
+from datetime import UTC, date, datetime
 
-from emonk.models.retired import retirement
+from emonk.models.retired import has_ended, retirement
 from emonk.models.specs import PRICED_AS
 
 _FAMILIES = {"google": ("gemini-", "gemma-")}  # what else Google sells is not reached by its own wire format
 
 
-def names_near(provider: str, name: str, count: int = 3) -> list[str]:
-    """The known names that are most like `name`, the nearest first.
+def names_near(provider: str, name: str, count: int = 3, *, today: date | None = None) -> list[str]:
+    """The known names that are most like `name`, the nearest first, without those of models that have ended.
 
     Reads for a third of a second the first time in a process.
 
@@ -17,13 +18,16 @@ def names_near(provider: str, name: str, count: int = 3) -> list[str]:
         provider: of a model string.
         name: as it was written.
         count: how many at most.
+        today: by which they ended; None for this day in UTC.
     """
     from genai_prices.data import providers  # noqa: PLC0415 - 0.3 s of CPU that only a misspelt name should pay
 
     known = next((one for one in providers if one.id == PRICED_AS.get(provider)), None)
     if known is None:
         return []
-    names = [model.id for model in known.models if model.id.startswith(_FAMILIES.get(known.id, ""))]
+    day = today or datetime.now(UTC).date()
+    sold = (model.id for model in known.models if model.id.startswith(_FAMILIES.get(known.id, "")))
+    names = [one for one in sold if not has_ended(known.id, one, day)]
     return difflib.get_close_matches(name.rpartition("/")[2], names, count, 0.5)
 
 

@@ -134,6 +134,14 @@ def notice(spec: str, today: date) -> str:
     return f"{spec} {said} retired on {found.day}: its successor is {provider}:{found.successor}"
 
 
+def has_ended(priced_as: str, name: str, today: date) -> bool:
+    """Whether a model that `genai-prices` knows by that provider and name, or a reseller by `VENDOR/NAME`, ended."""
+    vendor, slash, bare = name.partition("/")
+    seller, name = (vendor, bare) if slash else (priced_as, name)
+    found = _look_up(_TABLES.get("gemini" if seller == "google" else seller, {}), name)
+    return found is not None and found.day <= today
+
+
 def _look_up(table: Mapping[str, Retirement], name: str) -> Retirement | None:
     name = name.lower().removeprefix("models/")
     return table.get(name) or table.get(_VERSION.sub("", name))

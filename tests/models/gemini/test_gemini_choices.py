@@ -187,8 +187,8 @@ def test_a_refused_schema_is_explained_in_both_calls() -> None:
 
 
 def test_a_wrong_model_name_says_the_known_ones() -> None:
-    assert names_near("gemini", "gemini-2.5-flahs")[0] == "gemini-2.5-flash"
-    assert "gemini-2.5-pro" in names_hint("vertex", "gemini-2.5-por")
+    assert names_near("gemini", "gemini-3.5-flahs")[0] == "gemini-3.5-flash"
+    assert "gemini-3.8-flash" in names_hint("vertex", "gemini-3.8-flahs")
     assert names_hint("gemini", "zzz") == "check that 'zzz' is a model that this key may use"
     assert "known names" not in names_hint("gemini", "claude-haiku-4-5")
     assert names_near("unheard-of", "x") == []
