@@ -18,7 +18,8 @@ from emonk.errors import (
     MissingCredential,
     Unavailable,
 )
-from emonk.models.http import HttpClient, check_key, connection_failure, retry_after, status_failure
+from emonk.models.http import LONGEST_WAIT, HttpClient, check_key, connection_failure, retry_after, status_failure
+from emonk.models.waits import header_wait
 from emonk.testing.gemini import GeminiServer, held
 from emonk.testing.gemini_answers import Chunks, Drop, Raw, SeenRequest, fails, says, stream
 
@@ -371,6 +372,7 @@ def test_a_line_end_around_a_key_is_taken_off() -> None:
         (" 10 ", 10.0),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 60.0),
         ("Wed, 21 Oct 2015 07:00:00 GMT", 0.0),
+        ("9" * 400, LONGEST_WAIT),
         ("", None),
         ("soon", None),
         ("-1", None),
@@ -381,6 +383,11 @@ def test_a_line_end_around_a_key_is_taken_off() -> None:
 )
 def test_retry_after_in_seconds_or_as_a_date(value: str, seconds: float | None) -> None:
     assert retry_after({"Retry-After": value}, now=1445412420.0) == seconds
+
+
+@pytest.mark.parametrize("name", ["Retry-After", "retry-after-ms"])
+def test_a_wait_of_400_digits_is_one_of_the_longest(name: str) -> None:
+    assert header_wait({name: "9" * 400}, now=0.0) == LONGEST_WAIT
 
 
 def test_no_retry_after_is_none() -> None:

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emonk.errors import InvalidConfig
+from emonk.routing import outcomes
 from emonk.routing.outcomes import Outcome, encode_outcomes, parse_outcomes, read_outcomes
 
 GOOD = b'{"prompt": "one", "worker_correct": true, "lead_correct": false, "worker_response": "x"}\n'
@@ -58,6 +60,24 @@ def test_a_file_without_rows_is_named(tmp_path: Path) -> None:
         read_outcomes(tmp_path / "rows.jsonl")
     with pytest.raises(InvalidConfig, match="cannot be read"):
         read_outcomes(tmp_path / "none.jsonl")
+
+
+def test_what_is_no_file_may_never_end_and_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path, Path("/dev/zero")):
+        with pytest.raises(InvalidConfig, match="is no file"):
+            read_outcomes(path)
+
+
+@pytest.mark.parametrize("length", [99, 100, 101, 199, 200, 201, 350])
+def test_a_line_that_is_too_long_is_one_broken_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int
+) -> None:
+    monkeypatch.setattr(outcomes, "LONGEST_LINE", 100)
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(GOOD + b"x" * length + b"\n" + GOOD + b"y" * length)
+    found = read_outcomes(path, skip_broken=True)
+    assert (len(found.rows), [one.number for one in found.broken]) == (2, [2, 4])
 
 
 def test_where_nothing_is_known_of_the_lead_it_is_trusted() -> None:

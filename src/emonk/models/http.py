@@ -36,6 +36,9 @@ LINGER = 0.2
 
 _LINGER_LIMIT = 64 * 1024
 
+LONGEST_WAIT = 366 * 86_400.0
+"""Seconds; who asks to wait longer is read as asking for this."""
+
 ErrorReader = Callable[[int, Mapping[str, str], bytes], InfraError | ConfigError | MalformedOutput]
 """What a provider's error means: from status, headers and body."""
 
@@ -271,7 +274,7 @@ def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> floa
     if not value:
         return None
     if value.isascii() and value.replace(".", "", 1).isdigit():
-        return float(value)
+        return min(float(value), LONGEST_WAIT)
     from email.utils import parsedate_to_datetime  # noqa: PLC0415 - few servers name a date
 
     try:

@@ -4,9 +4,8 @@ import re
 import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from math import isfinite
 
-from emonk.models.http import retry_after
+from emonk.models.http import LONGEST_WAIT, retry_after
 
 HOURS = 3600.0
 """A server that asks to wait this many seconds or more has no quota left for this turn."""
@@ -19,6 +18,7 @@ _TRY_AGAIN = re.compile(
     rf"(?:(?P<span>{_SPANS.pattern})\b|(?P<seconds>\d{{1,9}}(?:\.\d{{1,9}})?) ?sec)"
 )
 _NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,9})?")
+_MILLISECONDS = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _EPOCH = 1_000_000_000.0  # what is larger is no wait but an instant, in seconds since 1970
 _EPOCH_MS = 1_000_000_000_000.0  # or in milliseconds
 
@@ -29,10 +29,9 @@ def header_wait(headers: Mapping[str, str], *, now: float) -> float | None:
     The first is more exact and not in any standard: `_parse_retry_after_header` of openai-python.
     """
     exact = headers.get("retry-after-ms", "").strip()
-    if _NUMBER.fullmatch(exact):
-        return float(exact) / 1000
-    seconds = retry_after(headers, now=now)
-    return seconds if seconds is not None and isfinite(seconds) else None
+    if _MILLISECONDS.fullmatch(exact):
+        return min(float(exact) / 1000, LONGEST_WAIT)
+    return retry_after(headers, now=now)
 
 
 def reset_wait(headers: Mapping[str, str], limits: Iterable[tuple[str, str]], *, now: float) -> float | None:

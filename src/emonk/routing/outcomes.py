@@ -1,8 +1,9 @@
 """Prompts with what became of them: the rows that a classifier is trained on and judged by."""
 
 from codecs import BOM_UTF8
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -50,8 +51,10 @@ def read_outcomes(path: Path, *, skip_broken: bool = False) -> Outcomes:
         InvalidConfig: the file cannot be read, has no rows, or has broken lines and they are not to be skipped.
     """
     try:
+        if path.exists() and not path.is_file():  # a device or a pipe may never end
+            raise InvalidConfig(f"{path} is no file", hint="write the rows to a file first")
         with path.open("rb") as file:
-            found = parse_outcomes(file)
+            found = parse_outcomes(_lines(file))
     except OSError as error:
         raise InvalidConfig(f"{path} cannot be read: {error.strerror}") from error
     if found.broken and not skip_broken:
@@ -62,6 +65,15 @@ def read_outcomes(path: Path, *, skip_broken: bool = False) -> Outcomes:
     if not found.rows:
         raise InvalidConfig(f"{path} has no rows", hint='a row is {"prompt": "...", "worker_correct": true}')
     return found
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """Lines; of one that is too long no more than tells so."""
+    while line := file.readline(LONGEST_LINE + 1):
+        rest = line
+        while len(rest) > LONGEST_LINE and not rest.endswith(b"\n"):
+            rest = file.readline(LONGEST_LINE + 1)
+        yield line
 
 
 def parse_outcomes(lines: Iterable[bytes]) -> Outcomes:
