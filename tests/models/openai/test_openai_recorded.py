@@ -173,14 +173,15 @@ def test_every_row_over_http(rows: list[Row], size: int) -> None:
     asyncio.run(main())
 
 
-def test_every_stream_cut_in_two_at_every_byte(rows: list[Row]) -> None:
+def test_every_stream_cut_in_two_around_every_line_end(rows: list[Row]) -> None:
     for row in rows:
         if not row["stream"]:
             continue
         wire = row["response"].encode()
         whole = EventParser().feed(wire)
         assert [json.loads(event.data) for event in whole if event.data != b"[DONE]"] == events(row)
-        for at in range(len(wire)):
+        ends = [at for at, byte in enumerate(wire) if byte in b"\r\n"]
+        for at in sorted({near for end in ends for near in range(end - 1, end + 3)}.intersection(range(len(wire)))):
             parser = EventParser()
             assert parser.feed(wire[:at]) + parser.feed(wire[at:]) == whole
 
