@@ -86,6 +86,7 @@ def test_only_a_terminal_gets_faces_and_no_line_is_wider_than_it(ledger: None) -
         assert terminal.end() == 0
     table = terminal.seen.splitlines()[:5]
     assert max(len(line) for line in table) <= 40
+    assert "gemini:gemini-2.5-pro" in terminal.seen  # bars, not names, are left out
     assert "\x1b" not in terminal.seen
 
 

@@ -149,6 +149,8 @@ def _table(report: Report, stream: TextIO, width: int) -> Iterator[str]:
     taken = sum(numbers[column - 1] + len(GAP) for column in chosen)
     longest = max(cells(row[0]) for row in table)
     name = max(min(longest, width - taken - len(GAP) - 1 - BAR_LEAST), NAME_LEAST)
+    if len({clipped(row[0], name) for row in table}) < len({row[0] for row in table}):
+        name = max(min(longest, width - taken), NAME_LEAST)  # names that look the same are worth more than bars
     bar = min(width - taken - name - len(GAP) - 1, BAR_MOST)
     most = max((one.cost_usd for one in rows), default=0)
     for number, row in enumerate(table):

@@ -34,8 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         with suppress(KeyboardInterrupt):
             asyncio.run(_serve(given))
-    except OSError as error:
-        parser.error(f"cannot listen on port {given.port}: {error.strerror or error}")
+    except (OSError, OverflowError) as error:
+        parser.error(f"cannot listen on port {given.port}: {getattr(error, 'strerror', None) or error}")
 
 
 async def _serve(given: argparse.Namespace) -> None:

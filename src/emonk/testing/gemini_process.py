@@ -89,8 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         with suppress(KeyboardInterrupt):
             asyncio.run(_failing(told, port) if told else serve(port))
-    except OSError as error:
-        parser.error(f"cannot listen on port {port}: {error.strerror or error}")
+    except (OSError, OverflowError) as error:
+        parser.error(f"cannot listen on port {port}: {getattr(error, 'strerror', None) or error}")
 
 
 def _parser() -> argparse.ArgumentParser:

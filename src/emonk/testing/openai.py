@@ -1,4 +1,7 @@
-"""A local stand-in for OpenAI's chat completions and responses API that speaks real HTTP on loopback."""
+"""A local stand-in for OpenAI's chat completions and responses API that speaks real HTTP on loopback.
+
+`python -m emonk.testing.openai --help` tells how to run one in its own process, to try an outage by hand.
+"""
 
 import asyncio
 import inspect
@@ -150,3 +153,9 @@ async def _stream(request: web.Request, pieces: Iterable[bytes], *, drop: bool) 
 def _close(request: web.Request) -> None:
     if request.transport is not None:
         request.transport.close()
+
+
+if __name__ == "__main__":
+    from emonk.testing.openai_process import main
+
+    main()
