@@ -119,6 +119,7 @@ async def test_a_call_whose_cost_is_not_known_is_counted_and_never_0(url: str) -
         costs = await tracker.get_user_costs("u1")
     assert (costs.total.calls, costs.total.unpriced, costs.total.unfinished) == (3, 2, 1)
     assert costs.by_model["openai:llama3"].unpriced == 1
+    assert costs.by_model["openai:llama3"].cost_usd is None
     assert costs.savings.unknown == 2
 
 
@@ -242,7 +243,7 @@ async def test_a_call_of_ones_own_has_a_row_before_it_leaves_and_the_same_when_i
     clock = ManualClock()
     async with CostTracker(url, clock=clock) as tracker:
         call = await tracker.begin(WORKER, user_id="ada", session_id="s", purpose="own", lead=LEAD, role="worker")
-        assert [(one.unfinished, one.cost_usd) for one in await tracker.totals()] == [(1, 0)]
+        assert [(one.unfinished, one.cost_usd) for one in await tracker.totals()] == [(1, None)]
         await clock.advance(2)
         answered = await call.answered(Usage(1000, 100))
         broken = await (await tracker.begin(WORKER, user_id="ada")).failed(Unavailable("lost", code="disconnected"))

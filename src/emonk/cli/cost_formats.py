@@ -55,7 +55,7 @@ class Report(NamedTuple):
         """Days as they came, all else the dearest first."""
         if self.by == "day":
             return list(self.rows)
-        return sorted(self.rows, key=lambda one: (-one.cost_usd, one.group))
+        return sorted(self.rows, key=lambda one: (-(one.cost_usd or 0), one.group))
 
     @property
     def period(self) -> str:
@@ -124,12 +124,8 @@ def _fields(one: "Spent") -> dict[str, Any]:
         "unfinished": one.unfinished,
         "unpriced": one.unpriced,
         **msgspec.structs.asdict(one.usage),
-        "cost_usd": None if _unknown(one) else _exact(one.cost_usd),
+        "cost_usd": None if one.cost_usd is None else _exact(one.cost_usd),
     }
-
-
-def _unknown(one: "Spent") -> bool:
-    return one.unpriced > 0 and not one.cost_usd
 
 
 def _exact(amount: "Decimal") -> str:
@@ -152,7 +148,7 @@ def _table(report: Report, stream: TextIO, width: int) -> Iterator[str]:
     if len({clipped(row[0], name) for row in table}) < len({row[0] for row in table}):
         name = max(min(longest, width - taken), NAME_LEAST)  # names that look the same are worth more than bars
     bar = min(width - taken - name - len(GAP) - 1, BAR_MOST)
-    most = max((one.cost_usd for one in rows), default=0)
+    most = max((one.cost_usd or 0 for one in rows), default=0)
     for number, row in enumerate(table):
         shown = clipped(row[0], name)
         line = shown + " " * (name - cells(shown))
@@ -160,14 +156,14 @@ def _table(report: Report, stream: TextIO, width: int) -> Iterator[str]:
         if number == 0:
             yield bold(line, stream)
         elif number <= len(rows) and bar >= BAR_LEAST and most:
-            yield (line + GAP + dim(_bar(float(rows[number - 1].cost_usd / most), bar, stream), stream)).rstrip()
+            yield (line + GAP + dim(_bar(float((rows[number - 1].cost_usd or 0) / most), bar, stream), stream)).rstrip()
         else:
             yield line
 
 
 def _cells(one: "Spent", name: str) -> tuple[str, ...]:
     usage = one.usage
-    amount = "unpriced" if _unknown(one) else f"{one.cost_usd:.6f}"
+    amount = "unpriced" if one.cost_usd is None else f"{one.cost_usd:.6f}"
     shown = one_line(name) or "(none)"
     return shown, f"{one.calls:,}", f"{usage.input_tokens:,}", f"{usage.output_tokens:,}", amount
 

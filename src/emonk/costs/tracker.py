@@ -39,7 +39,7 @@ class Spent(msgspec.Struct, frozen=True):
 
     Attributes:
         group: what its calls have in common, a value for each word that was asked for.
-        cost_usd: of the calls whose cost is known.
+        cost_usd: of the calls whose cost is known; None where there are others, and these cost nothing.
         calls: all of them.
         failed: those that came to nothing.
         unfinished: those that are under way or were cut off by a crash.
@@ -47,7 +47,7 @@ class Spent(msgspec.Struct, frozen=True):
     """
 
     group: tuple[str, ...]
-    cost_usd: Decimal
+    cost_usd: Decimal | None
     calls: int
     failed: int
     unfinished: int
@@ -67,7 +67,7 @@ class UserCosts(msgspec.Struct, frozen=True, kw_only=True):
     savings: Savings
 
     @property
-    def total_usd(self) -> Decimal:
+    def total_usd(self) -> Decimal | None:
         return self.total.cost_usd
 
 
@@ -311,7 +311,8 @@ async def _sums(store: Store, wanted: UsageFilter, words: Sequence[str]) -> list
 
 
 def _spent(total: UsageTotal, group: tuple[str, ...]) -> Spent:
-    return Spent(group, total.cost_usd, total.calls, total.failed, total.unfinished, total.unpriced, total.usage)
+    cost = None if total.unpriced and not total.cost_usd else total.cost_usd
+    return Spent(group, cost, total.calls, total.failed, total.unfinished, total.unpriced, total.usage)
 
 
 def _mapping(sums: Sequence[Spent]) -> dict[str, Spent]:
