@@ -19,7 +19,7 @@ class RiskLevel(StrEnum):
     HIGH = "high"
 
 
-class Usage(msgspec.Struct, frozen=True):
+class Usage(msgspec.Struct, frozen=True, gc=False):
     """Tokens of one model call, in one definition for all providers.
 
     `input_tokens` includes cached and tool-use prompt tokens, `output_tokens` includes reasoning.
@@ -218,7 +218,7 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     comment: str = ""
 
 
-class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
+class UsageRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One call of a provider, for the bill. Rows outlive their sessions and hold nothing that was said.
 
     Attributes:
