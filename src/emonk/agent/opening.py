@@ -1,7 +1,7 @@
 """From what an agent is made of to one whose turns can run."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 
 import msgspec
@@ -107,6 +107,16 @@ def _price_hint(made: Definition, *, allowed: bool) -> str:
     return "`budgets` want a price: with `unpriced: allow` it starts, and its calls count for nothing in them"
 
 
+def _idle_routing(made: Definition) -> Iterator[str]:
+    """What of the section is never asked, and why."""
+    set_up = [key for key in ("classifier", "threshold") if getattr(made.routing, key) is not None]
+    if set_up and "worker" not in made.models:
+        keys = " and ".join(f"routing.{key}" for key in set_up)
+        yield f"without a worker (`llm.worker`) nothing is routed: {keys} {'do' if set_up[1:] else 'does'} nothing"
+    elif set_up == ["threshold"]:
+        yield "routing.threshold does nothing without routing.classifier"
+
+
 async def start(made: Definition, guards: Guards, opened: AsyncExitStack) -> Started:
     """Open what an agent needs for its turns; `opened` closes it.
 
@@ -161,4 +171,4 @@ async def start(made: Definition, guards: Guards, opened: AsyncExitStack) -> Sta
     )
     sessions = Sessions(setup, store, owner)
     opened.push_async_callback(sessions.close)
-    return Started(store, kept, sessions, (*prompt.notices, *memory_notices, *opener.notices))
+    return Started(store, kept, sessions, (*prompt.notices, *memory_notices, *_idle_routing(made), *opener.notices))
