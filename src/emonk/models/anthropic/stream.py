@@ -11,6 +11,7 @@ from emonk.models.anthropic.request import ANSWER_TOOL
 from emonk.models.anthropic.wire import is_lost, read_block
 from emonk.models.fields import as_object, as_text
 from emonk.models.protocol import ModelDelta, ModelResponse, TextDelta, ThinkingDelta, ToolCallDelta
+from emonk.models.surrogates import decoded
 
 Json = dict[str, Any]
 
@@ -160,7 +161,7 @@ def _index(event: Json) -> int:
 def _arguments(text: str) -> Any:
     """An object, or the text that is to be one."""
     try:
-        found: Any = msgspec.json.decode(text)
+        found: Any = decoded(msgspec.json.decode, text.encode())
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return text
     return as_object(found) if isinstance(found, dict) else text

@@ -12,6 +12,7 @@ from emonk.models.anthropic.conversation import PROVIDER
 from emonk.models.anthropic.errors import read_failure
 from emonk.models.error_body import read_error_body
 from emonk.models.fields import as_object, as_text
+from emonk.models.surrogates import decoded
 
 Json = dict[str, Any]
 
@@ -27,7 +28,7 @@ def read_object(raw: bytes, *, model: str) -> Json:
         ConfigError: it is an error that a human must act on.
     """
     try:
-        found: Any = _decode(raw)
+        found: Any = decoded(_decode, raw)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise _unreadable(raw, model) from None
     body = as_object(found)

@@ -9,6 +9,7 @@ from emonk.errors import Unavailable
 from emonk.ids import uuid7
 from emonk.messages import AssistantPart, Blob, Foreign, Text, Thinking, ToolCall
 from emonk.models.fields import as_bytes, as_count, as_object, as_text
+from emonk.models.surrogates import decoded
 from emonk.records import Usage
 
 PROVIDER = "gemini"
@@ -77,7 +78,7 @@ def read_body(raw: bytes) -> Body:
         Unavailable: `malformed_body`: the provider, or something in between, sent what is no answer of Gemini's.
     """
     try:
-        return _body.decode(raw)
+        return decoded(_body.decode, raw)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise Unavailable(f"the answer cannot be read: {error}", code="malformed_body") from None
 

@@ -9,6 +9,7 @@ from emonk.messages import ToolCall
 from emonk.models.fields import as_object, as_text
 from emonk.models.openai.identifiers import new_call_id
 from emonk.models.protocol import ToolCallDelta
+from emonk.models.surrogates import decoded
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -63,7 +64,7 @@ def read_arguments(text: str) -> tuple[dict[str, Any], str | None]:
     if not text.strip():
         return {}, None
     try:
-        found = _decode(text)
+        found = decoded(_decode, text.encode())
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return {}, text
     return (as_object(found), None) if isinstance(found, dict) else ({}, text)

@@ -19,6 +19,7 @@ from emonk.models.openai.errors import Failure, read_failure
 from emonk.models.openai.usage import read_chat_usage
 from emonk.models.outcome import outcome_of
 from emonk.models.protocol import ModelDelta, ModelResponse, Outcome, TextDelta, ThinkingDelta
+from emonk.models.surrogates import decoded
 from emonk.records import Usage
 
 OUTCOMES: Mapping[str, Outcome] = {
@@ -149,7 +150,7 @@ class ChatAnswer:
 
     def _read(self, raw: bytes) -> Chunk:
         try:
-            chunk = _decode(raw)
+            chunk = decoded(_decode, raw)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             raise self._failure(raw) from None
         if chunk.error or chunk.object == "error":

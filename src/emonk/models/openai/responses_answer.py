@@ -18,6 +18,7 @@ from emonk.models.openai.responses_request import PHASES
 from emonk.models.openai.usage import read_responses_usage
 from emonk.models.outcome import outcome_of
 from emonk.models.protocol import ModelDelta, ModelResponse, Outcome, TextDelta, ThinkingDelta
+from emonk.models.surrogates import decoded
 from emonk.records import Usage
 
 OUTCOMES: Mapping[str, Outcome] = {
@@ -75,7 +76,7 @@ class ResponsesAnswer:
             EmonkError: it is an error, or no response.
         """
         try:
-            body = _decode(raw)
+            body = decoded(_decode, raw)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             raise self._failure(raw) from None
         if body.error or body.object == "error" or not isinstance(body.output, list):
@@ -91,7 +92,7 @@ class ResponsesAnswer:
         if raw.strip() == b"[DONE]":
             return
         try:
-            said = _decode_any(raw)
+            said = decoded(_decode_any, raw)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             raise self._failure(raw) from None
         found = as_object(said)
