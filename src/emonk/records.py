@@ -107,7 +107,7 @@ class Lease(msgspec.Struct, frozen=True):
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """What a turn came to.
 
-    `cost_usd` is what the answers cost, None when a price is not known; calls that broke off are only in the bill.
+    `cost_usd` is None when a price is not known, or when a call broke off that the provider may bill.
     `reason` is the code of the error or limit that ended the turn, empty when it is done. `degraded` says that no
     language model could be reached, so that rules alone answered; `error` is the class of `emonk.errors` that ended
     the turn, empty where none did.

@@ -3,6 +3,7 @@
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -113,7 +114,7 @@ FILE = "agent:\n  name: a\n  llm: {model: offline}\n  prices:\n    - model: open
         ("      output: .nan\n", r":7: agent\.prices\[0\]\.output: expected float >= 0"),
         ("      output: free\n", r":7: agent\.prices\[0\]\.output: expected float, got str"),
         ("      output: 1\n      cached: 1\n", r":8: agent\.prices\[0\]\.cached: is no known key .*cached_input"),
-        ("      output: 1e999\n", r":5: agent\.prices\[0\]: output: inf is no price"),
+        ("      output: 1e999\n", r":5: agent\.prices\[0\]: the price of .*, output, is inf"),
         ("      output: 1\n      from: soon\n", r":8: agent\.prices\[0\]\.from: "),
         ("      output: 1\n    - {model: x, input: 1, output: 1}\n", r":8: agent\.prices\[1\]: 'x' names no model"),
     ],
@@ -131,3 +132,11 @@ def test_a_file_gives_prices(tmp_path: Path) -> None:
     assert read_agent_file(path).prices == [
         PriceOverride(model="openai:x", input=1, output=0.1, since=date(2026, 11, 1))
     ]
+
+
+@pytest.mark.parametrize("price", [Decimal("0.3"), Decimal("sNaN"), "0.3", 1e300, 10**400, True, -1, float("nan")])
+@pytest.mark.parametrize("kind", ["input", "cached_input"])
+def test_what_is_no_price_is_refused_where_it_is_made(kind: str, price: object) -> None:
+    given: dict[str, Any] = {"input": 1, "output": 1} | {kind: price}
+    with pytest.raises(InvalidConfig, match=f"the price of openai:x, {kind},"):
+        PriceOverride(model="openai:x", **given)

@@ -22,7 +22,8 @@ from emonk.errors import (
     RateLimited,
     Unavailable,
 )
-from emonk.records import Reply, Usage, UsageRow
+from emonk.events import TurnFinished
+from emonk.records import Reply, SessionKey, Usage, UsageRow
 from emonk.resilience.section import ComponentSection, ResilienceSection
 from emonk.runtime.limits import Limits
 from emonk.store.connect import connect
@@ -91,12 +92,14 @@ def test_each_attempt_has_a_row_and_one_that_broke_off_has_no_known_cost(
     reply, rows = told(tmp_path, [error, "Sunny."])
     assert [(row.state, row.cost_usd, row.usage) for row in rows] == [
         ("failed", cost, Usage()),
-        ("completed", reply.cost_usd, Usage(10, 5)),
+        ("completed", Decimal("0.000003"), Usage(10, 5)),
     ]
+    assert reply.cost_usd == (None if cost is None else Decimal("0.000003"))
 
 
 def test_what_no_adapter_can_read_is_a_failed_call(tmp_path: Path) -> None:
-    _, rows = told(tmp_path, [MalformedOutput("no call"), "Sunny."])
+    reply, rows = told(tmp_path, [MalformedOutput("no call"), "Sunny."], limits=Limits(usd=Decimal(1)))
+    assert (reply.status, reply.cost_usd) == ("done", None)
     assert [(row.state, row.error, row.cost_usd is None) for row in rows] == [
         ("failed", "malformed_output", True),
         ("completed", "", False),
@@ -177,8 +180,11 @@ def test_a_stream_that_breaks_off_has_one_row(tmp_path: Path) -> None:
     async def main() -> None:
         broken = BrokenOff("It is ", Unavailable("broke off", code="interrupted"))
         async with agent_of(tmp_path, ScriptedModel([broken], spec=WORKER)) as agent:
-            async for _ in agent.stream("Weather?"):
+            async for _ in agent.stream("Weather?", session_id="s"):
                 continue
+            (finished,) = [one.event for one in await agent.store.read(SessionKey("weather", "s"))][-1:]
+            assert isinstance(finished, TurnFinished)
+            assert finished.cost_usd is None
             (row,) = await rows_of(agent)
             assert (row.state, row.error, row.cost_usd) == ("failed", "interrupted", None)
 

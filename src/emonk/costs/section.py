@@ -1,6 +1,5 @@
 """The `prices` section of agent.yaml: what an agent pays where that is not what `genai-prices` says."""
 
-import math
 from datetime import date
 from decimal import Decimal
 from typing import Annotated
@@ -10,8 +9,11 @@ import msgspec
 from emonk.costs.rates import Rates
 from emonk.errors import InvalidConfig
 from emonk.models.specs import PRICED_AS
+from emonk.resilience.bounds import number
 
 SOURCE = "agent.yaml"
+
+_MOST = 1e9
 
 Usd = Annotated[float, msgspec.Meta(ge=0)]
 """US dollars per million tokens."""
@@ -44,9 +46,9 @@ class PriceOverride(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         if "*" in name[:-1]:
             raise InvalidConfig(f"{self.model!r} has a * that is not at its end")
         for key in ("input", "output", "cached_input", "cache_write"):
-            value: float | None = getattr(self, key)
-            if value is not None and not (math.isfinite(value) and value >= 0):
-                raise InvalidConfig(f"{key}: {value} is no price", hint="write USD per million tokens, 0 or more")
+            value: object = getattr(self, key)
+            if value is not None or key in {"input", "output"}:
+                number(f"the price of {self.model}, {key},", value, most=_MOST)
 
     @property
     def rates(self) -> Rates:

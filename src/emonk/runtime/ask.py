@@ -76,8 +76,7 @@ async def ask(
     try:
         response = await contained(_streamed(model, request, emit) if streaming else model.generate(request))
     except AgentError as error:
-        entry.failed(error)
-        return PricedResponse(_malformed(model, error), Decimal(0))
+        return PricedResponse(_malformed(model, error), entry.failed(error))
     except Exception as error:
         fault = _fault(error)
         entry.failed(error, fault.code if fault else "")

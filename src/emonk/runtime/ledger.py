@@ -32,8 +32,8 @@ class Entry(Protocol):
         """There is an answer; what it costs in USD, None when no price is known."""
         ...
 
-    def failed(self, error: BaseException, code: str = "") -> None:
-        """There is none, because of `error`."""
+    def failed(self, error: BaseException, code: str = "") -> Decimal | None:
+        """There is none, because of `error`; what it costs in USD, None where the provider may bill it."""
         ...
 
 
@@ -43,7 +43,8 @@ class _Free:
     def answered(self, response: ModelResponse) -> Decimal | None:  # noqa: ARG002 - whatever it says
         return Decimal(0)
 
-    def failed(self, error: BaseException, code: str = "") -> None: ...
+    def failed(self, error: BaseException, code: str = "") -> Decimal | None:  # noqa: ARG002 - whatever it was
+        return Decimal(0)
 
 
 FREE: Entry = _Free()
@@ -56,6 +57,7 @@ class Ledger:
 
     Attributes:
         clock: of the agent.
+        uncertain: whether a call broke off that the provider may bill.
         size: how large the next request of the turn itself will be, in tokens; None to count each request.
     """
 
@@ -70,6 +72,7 @@ class Ledger:
         self._purpose = (said.purpose if said else "") or "turn"
         self._lead = setup.candidates.lead.model.spec
         self._budget = budget
+        self.uncertain = False
         self.size: Callable[[], int] | None = None
 
     async def prepare(self) -> None:
@@ -131,6 +134,7 @@ class Ledger:
 
     def end(self, row: UsageRow, reserved: Reserved | None) -> None:
         """The row of a call that has ended; it is written with what the call adds to the log."""
+        self.uncertain = self.uncertain or row.cost_usd is None
         if self._bills is not None and self._bills.apart:
             self._bills.add(row.row_id, lambda: row)
         else:
@@ -228,9 +232,10 @@ class _Called:
         self._end(_Ended("completed", response.usage, usd, cost.rates.as_row() if cost else {}))
         return usd
 
-    def failed(self, error: BaseException, code: str = "") -> None:
+    def failed(self, error: BaseException, code: str = "") -> Decimal | None:
         usd = None if may_be_billed(error) and not self.replayed else _ZERO
         self._end(_Ended("failed", cost_usd=usd, error=code or error_code(error)))
+        return usd
 
     def _end(self, ended: "_Ended") -> None:
         self._ledger.end(self._ledger.row(self, ended), self._reserved)

@@ -21,6 +21,7 @@ class Tally:
         steps: answers of models.
         usage: their tokens.
         cost: their USD, None once one of them is unknown.
+        known: USD of those that are known.
         failures: how often something went wrong; equal failures of one step count once.
     """
 
@@ -28,26 +29,30 @@ class Tally:
         self.steps = 0
         self.usage = Usage()
         self.cost: Decimal | None = Decimal(0)
+        self.known = Decimal(0)
+        self._priced = True
         self.failures = 0
         self._failures: dict[tuple[str, str], int] = {}
         self._recount(before)
 
-    def step(self, usage: Usage, cost: Decimal | None) -> None:
+    def step(self, usage: Usage, cost: Decimal | None, *, usable: bool = True) -> None:
         """A model call was made; a `cost` of None makes the whole unknown."""
         self.steps += 1
+        self._priced = self._priced and (cost is not None or not usable)
         self.spend(usage, cost)
 
     def spend(self, usage: Usage, cost: Decimal | None) -> None:
         """A model was paid for something that is no step."""
         self.usage = self.usage + usage
+        self.known += cost or 0
         self.cost = None if cost is None or self.cost is None else self.cost + cost
 
     def check(self, limits: Limits) -> None:
         """End the turn where it may not ask the model again."""
         if self.steps >= limits.steps:
             raise TurnEnded(Ending("limit", f"Stopped after {limits.steps} steps without a final answer.", "steps"))
-        if limits.usd is not None and (self.cost is None or self.cost >= limits.usd):
-            spent = "an unknown amount" if self.cost is None else f"{self.cost} USD"
+        if limits.usd is not None and (not self._priced or self.known >= limits.usd):
+            spent = f"{self.known} USD" if self._priced else "an unknown amount"
             raise TurnEnded(Ending("limit", f"Stopped: {spent} spent, the limit is {limits.usd} USD.", "usd"))
 
     def fail(self, returned: Sequence[ToolReturned]) -> None:
@@ -93,7 +98,7 @@ class Tally:
                     self._count_step(step)
                     step = []
                 case StepFailed(code=code, usage=usage, cost_usd=cost) if code in UNUSABLE:
-                    self.step(usage, cost)
+                    self.step(usage, cost, usable=False)
                     self.unusable()
                 case Summarised(usage=usage, cost_usd=cost):
                     self.spend(usage, cost)

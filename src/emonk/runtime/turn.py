@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
 
 from emonk.costs.account import Account
 from emonk.costs.spending import TurnBudget
@@ -55,7 +54,7 @@ class Turn:
         self._required = _required_tool(said, this_turn(claimed.events, item.message_id) if claimed.resumed else ())
         self._route = Route(setup, journal, said, resumed=claimed.resumed)
         self._tally = Tally(this_turn(claimed.events, item.message_id) if claimed.resumed else ())
-        ledger = Ledger(setup, journal, item, self._budget(item, emit))
+        self._ledger = ledger = Ledger(setup, journal, item, self._budget(item, emit))
         self._asker = Asker(
             setup,
             deadline=deadline,
@@ -117,6 +116,7 @@ class Turn:
         if self._unsettled:
             await self._dispatcher.prepare(self._journal.open_calls, recovers=True)
         tally, status = self._tally, ending.status
+        cost = None if self._ledger.uncertain else tally.cost
         reply = Reply(
             text=ending.text,
             status=status,
@@ -124,20 +124,20 @@ class Turn:
             message_id=self.message_id,
             trace_id=self._trace_id,
             steps=tally.steps,
-            cost_usd=tally.cost,
+            cost_usd=cost,
             usage=tally.usage,
             reason=ending.reason,
             degraded=self._asker.error is not None,
             error=ending.error,
         )
         last = (
-            TurnCancelled(message_id=self.message_id, steps=tally.steps, cost_usd=tally.cost)
+            TurnCancelled(message_id=self.message_id, steps=tally.steps, cost_usd=cost)
             if status == "cancelled"
             else TurnFinished(
                 message_id=self.message_id,
                 status=status,
                 steps=tally.steps,
-                cost_usd=tally.cost,
+                cost_usd=cost,
                 reason=ending.reason,
                 text=ending.own_text,
             )
@@ -164,7 +164,7 @@ class Turn:
             self._session_id,
             item.user_id,
             limit=self._setup.limits.usd,
-            spent=self._tally.cost or Decimal(0),
+            spent=self._tally.known,
             tell=tell,
         )
 
@@ -233,9 +233,10 @@ class Turn:
                 if not await self._context.fit_after(overflow):
                     raise
             else:
-                self._context.answered(answer.response)
+                response = answer.response
+                self._context.answered(response)
                 self._route.answered(self._asker)
-                self._tally.step(answer.response.usage, answer.cost)
+                self._tally.step(response.usage, answer.cost, usable=response.outcome is not Outcome.MALFORMED)
                 return answer
 
     def _complete(self, answer: PricedResponse) -> Ending:
