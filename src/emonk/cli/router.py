@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emonk.cli.amounts import counted
 from emonk.cli.router_target import check_model_target, check_rows_target, write_rows
 from emonk.cli.session_place import JsonOption, ask, place_of
 from emonk.cli.terminal import note, one_line, say
@@ -51,6 +50,7 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Learn which prompts need the lead, and write the model for `routing.classifier` in agent.yaml."""
+    from emonk.cli.amounts import counted  # noqa: PLC0415 - help is shown without it
     from emonk.routing.classifier import Classifier  # noqa: PLC0415  help is shown without it
 
     check_model_target(out, data, force=force)
@@ -168,6 +168,7 @@ def export(
 
     A row tells whether the worker's answer held, and of a turn that the lead took over, whether that one's did.
     """
+    from emonk.cli.amounts import counted  # noqa: PLC0415 - help is shown without it
     from emonk.routing.outcomes import encode_outcomes  # noqa: PLC0415 - as above
     from emonk.routing.own_outcomes import OwnOutcomes  # noqa: PLC0415 - as above
 
