@@ -13,7 +13,7 @@ from emonk.messages import AssistantMessage, ToolResult, UserPart
 from emonk.records import ReplyStatus, SessionKey, Usage
 
 
-class TaskHints(msgspec.Struct, frozen=True, omit_defaults=True):
+class TaskHints(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What a caller says of a task, for routing; what is left out is not known.
 
     Attributes:
@@ -33,7 +33,9 @@ class TaskHints(msgspec.Struct, frozen=True, omit_defaults=True):
     required_tool: str = ""
 
 
-class UserSaid(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="user_message", tag_field="kind"):
+class UserSaid(
+    msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, tag="user_message", tag_field="kind"
+):
     """A message of a user opens a turn.
 
     A `patient` one waits for a language model rather than be answered by rules; `lead` asks the lead model at once.
@@ -51,7 +53,7 @@ class UserSaid(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
     purpose: str = ""
 
 
-class ModelSaid(msgspec.Struct, frozen=True, kw_only=True, tag="model_message", tag_field="kind"):
+class ModelSaid(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="model_message", tag_field="kind"):
     """A model's answer to one call, whole; `cost_usd` is None when its price is not known."""
 
     message: AssistantMessage
@@ -61,7 +63,9 @@ class ModelSaid(msgspec.Struct, frozen=True, kw_only=True, tag="model_message", 
     cost_usd: Decimal | None
 
 
-class ToolReturned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="tool_result", tag_field="kind"):
+class ToolReturned(
+    msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, tag="tool_result", tag_field="kind"
+):
     """A tool call came to an end; `seconds` is how long it ran.
 
     `correctable` says that it failed by the model's own making: with other arguments it might have succeeded.
@@ -72,7 +76,9 @@ class ToolReturned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     correctable: bool = False
 
 
-class Summarised(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="summary", tag_field="kind"):
+class Summarised(
+    msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, tag="summary", tag_field="kind"
+):
     """Stands for every event up to and including revision `cutoff`; without a text it only shortens results.
 
     Attributes:
@@ -98,7 +104,7 @@ class Summarised(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     began: int = 0
 
 
-class Interrupted(msgspec.Struct, frozen=True, kw_only=True, tag="interrupted", tag_field="kind"):
+class Interrupted(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="interrupted", tag_field="kind"):
     """A streamed answer broke off after its first delta; `text` is what was shown."""
 
     text: str
@@ -106,7 +112,7 @@ class Interrupted(msgspec.Struct, frozen=True, kw_only=True, tag="interrupted", 
     message: str
 
 
-class StepFailed(msgspec.Struct, frozen=True, kw_only=True, tag="step_failed", tag_field="kind"):
+class StepFailed(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="step_failed", tag_field="kind"):
     """A model call gave nothing usable."""
 
     model: str
@@ -116,7 +122,7 @@ class StepFailed(msgspec.Struct, frozen=True, kw_only=True, tag="step_failed", t
     cost_usd: Decimal | None = Decimal(0)
 
 
-class Routed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="routed", tag_field="kind"):
+class Routed(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, tag="routed", tag_field="kind"):
     """From here on this model answers, until the next of these says otherwise.
 
     Attributes:
@@ -134,7 +140,7 @@ class Routed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     phase: str = "work"
 
 
-class TurnFinished(msgspec.Struct, frozen=True, kw_only=True, tag="turn_finished", tag_field="kind"):
+class TurnFinished(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="turn_finished", tag_field="kind"):
     """A turn ended with a reply."""
 
     message_id: str
@@ -145,7 +151,7 @@ class TurnFinished(msgspec.Struct, frozen=True, kw_only=True, tag="turn_finished
     text: str = ""
 
 
-class TurnCancelled(msgspec.Struct, frozen=True, kw_only=True, tag="turn_cancelled", tag_field="kind"):
+class TurnCancelled(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="turn_cancelled", tag_field="kind"):
     """A turn was ended from outside before it had a reply."""
 
     message_id: str
@@ -153,7 +159,7 @@ class TurnCancelled(msgspec.Struct, frozen=True, kw_only=True, tag="turn_cancell
     cost_usd: Decimal | None
 
 
-class Opaque(msgspec.Struct, frozen=True):
+class Opaque(msgspec.Struct, frozen=True, gc=False):
     """An event of a kind that this version does not know, as it was written."""
 
     kind: str
@@ -166,7 +172,7 @@ KnownEvent = (
 Event = KnownEvent | Opaque
 
 
-class Logged(msgspec.Struct, frozen=True):
+class Logged(msgspec.Struct, frozen=True, gc=False):
     """An event in its place: `at` is UTC microseconds."""
 
     revision: int
@@ -174,7 +180,7 @@ class Logged(msgspec.Struct, frozen=True):
     event: Event
 
 
-class InboxItem(msgspec.Struct, frozen=True):
+class InboxItem(msgspec.Struct, frozen=True, gc=False):
     """An event that was accepted for a session and is not yet in its log.
 
     `message_id` names it once and for all: the same one again is a repetition.

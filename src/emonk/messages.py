@@ -1,7 +1,8 @@
 """What a conversation is made of: messages of parts, in no provider's dialect.
 
 Parts keep the order in which the model produced them, and what only their provider
-understands (signatures, its own part types), so that they can be sent back unchanged.
+understands (signatures, its own part types), so that they can be sent back unchanged. Nothing here refers to what holds
+it, so the garbage collector need not look (`gc=False`, as in `events` and `records`).
 """
 
 from collections.abc import Iterable
@@ -12,21 +13,21 @@ import msgspec
 Arguments = dict[str, Any]
 
 
-class Text(msgspec.Struct, frozen=True, tag="text", tag_field="type", omit_defaults=True):
+class Text(msgspec.Struct, frozen=True, gc=False, tag="text", tag_field="type", omit_defaults=True):
     """Words. `signature` is the provider's opaque proof of thought for this part."""
 
     text: str
     signature: str | None = None
 
 
-class Thinking(msgspec.Struct, frozen=True, tag="thinking", tag_field="type", omit_defaults=True):
+class Thinking(msgspec.Struct, frozen=True, gc=False, tag="thinking", tag_field="type", omit_defaults=True):
     """The model's summary of its own reasoning; never shown as the answer."""
 
     text: str
     signature: str | None = None
 
 
-class Blob(msgspec.Struct, frozen=True, tag="blob", tag_field="type", omit_defaults=True):
+class Blob(msgspec.Struct, frozen=True, gc=False, tag="blob", tag_field="type", omit_defaults=True):
     """Bytes of a media type, such as an image; base64 in JSON."""
 
     mime_type: str
@@ -34,7 +35,7 @@ class Blob(msgspec.Struct, frozen=True, tag="blob", tag_field="type", omit_defau
     signature: str | None = None
 
 
-class ToolCall(msgspec.Struct, frozen=True, tag="tool_call", tag_field="type", omit_defaults=True):
+class ToolCall(msgspec.Struct, frozen=True, gc=False, tag="tool_call", tag_field="type", omit_defaults=True):
     """A request of the model to run a tool.
 
     `malformed` holds the arguments as they came when they are no JSON object; `arguments` is empty then.
@@ -47,14 +48,14 @@ class ToolCall(msgspec.Struct, frozen=True, tag="tool_call", tag_field="type", o
     malformed: str | None = None
 
 
-class Foreign(msgspec.Struct, frozen=True, tag="foreign", tag_field="type"):
+class Foreign(msgspec.Struct, frozen=True, gc=False, tag="foreign", tag_field="type"):
     """A part that only the named provider understands, kept as it came."""
 
     provider: str
     data: dict[str, Any]
 
 
-class ToolResult(msgspec.Struct, frozen=True, tag="tool_result", tag_field="type", omit_defaults=True):
+class ToolResult(msgspec.Struct, frozen=True, gc=False, tag="tool_result", tag_field="type", omit_defaults=True):
     """What a tool call came to; `error` is the code of the error that ended it, if one did."""
 
     call_id: str
@@ -67,7 +68,7 @@ UserPart = Text | Blob
 AssistantPart = Text | Thinking | Blob | ToolCall | Foreign
 
 
-class UserMessage(msgspec.Struct, frozen=True, tag="user", tag_field="role"):
+class UserMessage(msgspec.Struct, frozen=True, gc=False, tag="user", tag_field="role"):
     """Said by a person or by the caller on their behalf."""
 
     parts: tuple[UserPart, ...]
@@ -77,7 +78,7 @@ class UserMessage(msgspec.Struct, frozen=True, tag="user", tag_field="role"):
         return _text(self.parts)
 
 
-class AssistantMessage(msgspec.Struct, frozen=True, tag="assistant", tag_field="role", omit_defaults=True):
+class AssistantMessage(msgspec.Struct, frozen=True, gc=False, tag="assistant", tag_field="role", omit_defaults=True):
     """Said by the model.
 
     `provider` names the wire format that its signatures belong to (`gemini`, `openai`, `anthropic`, ...): no other
@@ -98,7 +99,7 @@ class AssistantMessage(msgspec.Struct, frozen=True, tag="assistant", tag_field="
         return tuple([part for part in self.parts if isinstance(part, ToolCall)])
 
 
-class ToolMessage(msgspec.Struct, frozen=True, tag="tool", tag_field="role"):
+class ToolMessage(msgspec.Struct, frozen=True, gc=False, tag="tool", tag_field="role"):
     """The results of all calls of one step, in the order of the calls."""
 
     results: tuple[ToolResult, ...]

@@ -41,14 +41,14 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
         )
 
 
-class SessionKey(msgspec.Struct, frozen=True, order=True):
+class SessionKey(msgspec.Struct, frozen=True, gc=False, order=True):
     """A session belongs to an agent."""
 
     agent: str
     session_id: str
 
 
-class Session(msgspec.Struct, frozen=True, kw_only=True):
+class Session(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What is known of a session beside its log. Times are UTC microseconds.
 
     Attributes:
@@ -79,7 +79,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
         return SessionKey(self.agent, self.session_id)
 
 
-class Owner(msgspec.Struct, frozen=True):
+class Owner(msgspec.Struct, frozen=True, gc=False):
     """Who holds a lease: enough to see on the same host that it is dead.
 
     `started` is the process's start in clock ticks since boot; `token` is made anew by every holder.
@@ -92,7 +92,7 @@ class Owner(msgspec.Struct, frozen=True):
     token: str
 
 
-class Lease(msgspec.Struct, frozen=True):
+class Lease(msgspec.Struct, frozen=True, gc=False):
     """The right to write to a session until `expires` (UTC microseconds, on the store's clock).
 
     `fence` grows with every grant; a write that carries an older one is refused.
@@ -104,7 +104,7 @@ class Lease(msgspec.Struct, frozen=True):
     expires: int
 
 
-class Reply(msgspec.Struct, frozen=True, kw_only=True):
+class Reply(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What a turn came to.
 
     `cost_usd` is None when a price is not known, or when a call broke off that the provider may bill.

@@ -1,5 +1,6 @@
 """The prices that count for an agent: its own first, then those of `genai-prices`."""
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -7,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from emonk.costs.catalogue import Sheet
 from emonk.costs.rates import Rates
 from emonk.costs.search import listed, near
 from emonk.costs.section import PriceOverride
@@ -19,10 +21,11 @@ _ZERO = Decimal(0)
 _ONE_EACH = Usage(1, 1)
 _LONGEST = Usage(1 << 40, 1)
 _REMEMBERED = 1024
+_MINUTE = 60_000_000
 _NOTHING = Rates(input=_ZERO, cached_input=_ZERO, cache_write=_ZERO, output=_ZERO)
 
 
-class Cost(msgspec.Struct, frozen=True):
+class Cost(msgspec.Struct, frozen=True, gc=False):
     """What a call costs.
 
     Attributes:
@@ -51,6 +54,8 @@ class PriceBook:
         self.unpriced = unpriced
         self._own = sorted(overrides, key=_closeness, reverse=True)
         self._own_rates: dict[tuple[str, date], Rates | None] = {}
+        self._minute = -1
+        self._sheets: dict[tuple[str, str, str], Sheet] = {}
 
     def cost(self, spec: str, usage: Usage, *, model: str = "", at: date | None = None) -> Cost:
         """What a call of the model named by `spec` costs.
@@ -66,7 +71,27 @@ class PriceBook:
         """
         if spec in FREE:
             return Cost(_ZERO, usage, _NOTHING)
-        rates = self._rates(spec, usage, model, instant(at))
+        rates = self._sheet(spec, model, instant(at)).rates(usage)
+        return Cost(rates.cost(usage), usage, rates)
+
+    def cost_at(self, spec: str, usage: Usage, model: str, at: int) -> Cost:
+        """As `cost`, at UTC microseconds; within one minute the sheet of a model is looked up once.
+
+        Raises:
+            UnknownPrice: no price is known for the model.
+        """
+        minute = at // _MINUTE
+        if self._minute != minute:
+            self._minute, self._sheets = minute, {}
+        endpoint = os.environ.get("OPENAI_BASE_URL", "") if spec.startswith("openai") else ""
+        key = (spec, model, endpoint)
+        sheet = self._sheets.get(key)
+        if sheet is None:
+            if spec in FREE:
+                return self.cost(spec, usage)
+            instant = datetime.fromtimestamp(at / 1_000_000, UTC)
+            sheet = self._sheets[key] = self._sheet(spec, model, instant)
+        rates = sheet.rates(usage)
         return Cost(rates.cost(usage), usage, rates)
 
     def is_flat(self, spec: str, at: date) -> bool:
@@ -87,18 +112,18 @@ class PriceBook:
         """
         self.cost(spec, _ONE_EACH)
 
-    def _rates(self, spec: str, usage: Usage, model: str, at: datetime) -> Rates:
+    def _sheet(self, spec: str, model: str, at: datetime) -> Sheet:
         provider, _, name = spec.partition(":")
         if provider not in PRICED_AS:
             raise UnknownPrice(f"no price is known for {spec}", hint=f"the providers are {', '.join(PRICED_AS)}")
         names = [one for one in (model, name) if one]
         if self._own and (own := self._own_price(provider, names, at.date())) is not None:
-            return own
+            return Sheet(((-1, own),))
         for one in names:
             listing = listed(provider, one)
             sheet = listing.sheet(at) if listing else None
             if sheet is not None:
-                return sheet.rates(usage)
+                return sheet
         hint = f"{advice(PRICED_AS[provider], name)}; `prices` gives it one"
         raise UnknownPrice(f"no price is known for {spec}", hint=hint)
 

@@ -10,7 +10,7 @@ from emonk.records import Usage
 _MILLIONTHS = -6
 
 
-class Rates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, cache_hash=True):
+class Rates(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, cache_hash=True):
     """USD per million tokens of each kind, as they were applied: those of the day and of the tier.
 
     Attributes:

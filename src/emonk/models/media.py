@@ -24,5 +24,7 @@ def note_of(blob: Blob) -> Text:
 
 def last_user(messages: Sequence[Message]) -> int:
     """The place of what the user said last; -1 without one."""
-    places = range(len(messages) - 1, -1, -1)
-    return next((index for index in places if isinstance(messages[index], UserMessage)), -1)
+    for index in range(len(messages) - 1, -1, -1):
+        if isinstance(messages[index], UserMessage):
+            return index
+    return -1

@@ -72,7 +72,7 @@ class Outcome(StrEnum):
     EMPTY = "empty"
 
 
-class ModelResponse(msgspec.Struct, frozen=True, kw_only=True):
+class ModelResponse(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A whole answer.
 
     `finish_reason` is the provider's own word, as the body says it; `outcome` is what it means here.
@@ -94,19 +94,19 @@ class ModelResponse(msgspec.Struct, frozen=True, kw_only=True):
         return self.message.tool_calls
 
 
-class TextDelta(msgspec.Struct, frozen=True):
+class TextDelta(msgspec.Struct, frozen=True, gc=False):
     """More of the answer's text."""
 
     text: str
 
 
-class ThinkingDelta(msgspec.Struct, frozen=True):
+class ThinkingDelta(msgspec.Struct, frozen=True, gc=False):
     """More of the model's reasoning."""
 
     text: str
 
 
-class ToolCallDelta(msgspec.Struct, frozen=True):
+class ToolCallDelta(msgspec.Struct, frozen=True, gc=False):
     """More of a tool call.
 
     Attributes:

@@ -29,7 +29,7 @@ class StreamBroken(InfraError):
         self.text = text
 
 
-class PricedResponse(msgspec.Struct, frozen=True):
+class PricedResponse(msgspec.Struct, frozen=True, gc=False):
     """A model's answer and its price in USD, None when that is not known."""
 
     response: ModelResponse

@@ -6,7 +6,7 @@ from emonk.events import Event, ModelSaid
 from emonk.records import ReplyStatus
 
 
-class Ending(msgspec.Struct, frozen=True):
+class Ending(msgspec.Struct, frozen=True, gc=False):
     """What the reply will say, and which events still belong into the log before it.
 
     `error` is the class of emonk's error that ended it, by name, empty where none did.

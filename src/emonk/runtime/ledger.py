@@ -1,7 +1,6 @@
 """The rows of a turn's calls: each has one that is written before it leaves, and once more when it has ended."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Literal, NamedTuple, Protocol
 
@@ -177,8 +176,7 @@ class Ledger:
 
     def _price(self, spec: str, usage: Usage, model: str, at: int) -> Cost | None:
         try:
-            instant = datetime.fromtimestamp(at / MICROSECONDS, UTC)
-            cost = self._setup.prices.cost(spec, usage, model=model, at=instant)
+            cost = self._setup.prices.cost_at(spec, usage, model, at)
         except UnknownPrice:
             return None
         return cost if cost.total_usd < MOST_USD else None

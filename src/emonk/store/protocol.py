@@ -21,13 +21,13 @@ INBOX_LIMIT = 16
 TITLE_LENGTH = 80
 
 
-class Append(msgspec.Struct, frozen=True):
+class Append(msgspec.Struct, frozen=True, gc=False):
     """Add events to the session's log. Needs the fence."""
 
     events: tuple[Event, ...]
 
 
-class Finish(msgspec.Struct, frozen=True):
+class Finish(msgspec.Struct, frozen=True, gc=False):
     """Close the inbox item that opened the turn with its reply. Needs the fence.
 
     `token_count` is the estimated size of the context that the next turn starts from; None leaves it as it is.
@@ -37,13 +37,13 @@ class Finish(msgspec.Struct, frozen=True):
     token_count: int | None = None
 
 
-class Bill(msgspec.Struct, frozen=True):
+class Bill(msgspec.Struct, frozen=True, gc=False):
     """Write usage rows with the same transaction; see `UsageStore.bill`."""
 
     rows: tuple[UsageRow, ...]
 
 
-class Release(msgspec.Struct, frozen=True):
+class Release(msgspec.Struct, frozen=True, gc=False):
     """Give the lease back. Needs the fence, and must be the last operation."""
 
 
@@ -51,7 +51,7 @@ Operation = Append | Put | Bill | Finish | Release
 """A `Put` in a commit belongs to the session that is committed, whatever its own `session` says."""
 
 
-class Claimed(msgspec.Struct, frozen=True):
+class Claimed(msgspec.Struct, frozen=True, gc=False):
     """The right to run one turn, and what it starts from.
 
     `events` is the latest summary, if there is one, and everything after its cutoff; the event of `item` is
@@ -65,7 +65,7 @@ class Claimed(msgspec.Struct, frozen=True):
     resumed: bool = False
 
 
-class Accepted(msgspec.Struct, frozen=True):
+class Accepted(msgspec.Struct, frozen=True, gc=False):
     """What became of a message.
 
     `new`: durable in the inbox. `repeated`: its `message_id` was accepted before; `reply` is that one's
