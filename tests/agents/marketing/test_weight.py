@@ -107,7 +107,8 @@ TEXTS = st.one_of(st.text(), st.lists(PIECES, max_size=30).map("".join))
 @settings(deadline=None)
 @given(TEXTS, TEXTS)
 def test_lengths_add_up_over_a_line_break(first: str, second: str) -> None:
-    assert weighted_length(f"{first} \n {second}") == weighted_length(first) + 3 + weighted_length(second)
+    # Not by the second alone: a link may begin otherwise where nothing stands before it, as X's own rule has it.
+    assert weighted_length(f"{first} \n {second}") == weighted_length(first) + weighted_length(f" \n {second}")
 
 
 @settings(deadline=None)
