@@ -221,6 +221,6 @@ def test_every_suggested_sentence_is_understood_as_it_is_meant() -> None:
 
 def test_how_to_set_a_model_is_told_as_everywhere() -> None:
     told = plan("help", ENGINEER).text
-    assert "EMONK_MODEL=gemini:" in told
+    assert "`EMONK_MODEL` to `gemini:NAME`" in told
     assert "llm.model" in told
     assert "GEMINI_API_KEY" in told

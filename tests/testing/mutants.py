@@ -90,8 +90,8 @@ MUTANTS: dict[str, tuple[str | set[str], Plant]] = {
         rewritten(
             candidates.Candidates,
             "__init__",
-            'self._in_order("worker", "lead", "fallback")',
-            'self._in_order("worker", "lead")',
+            "for role in roles if role in self._by_role",
+            'for role in roles if role in self._by_role and role != "fallback"',
         ),
     ),
     "the same call is allowed after an unknown outcome": (

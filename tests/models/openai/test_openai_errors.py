@@ -18,6 +18,7 @@ from emonk.errors import (
     RateLimited,
     Unavailable,
 )
+from emonk.models.http import LONGEST_WAIT
 from emonk.models.openai.errors import read_failure
 
 MODEL = "gpt-4o"
@@ -218,7 +219,6 @@ def test_open_router_s_moderation_is_no_refused_key() -> None:
         ({"x-ratelimit-reset": "1750000005"}, "", 5.0),
         ({"x-ratelimit-reset-tokens": "1m0.052s", "Retry-After": "1"}, "", 1.0),
         ({"x-ratelimit-reset-tokens": "later", "x-ratelimit-reset-requests": ""}, "", None),
-        ({"Retry-After": "9" * 400}, "", None),
         ({"Retry-After": "-5"}, "", None),
     ],
 )  # fmt: skip
@@ -226,6 +226,12 @@ def test_a_short_limit_says_how_long_to_wait(headers: dict[str, str], message: s
     failure = read_failure(429, headers, json.dumps(error(message)).encode(), model=MODEL, now=NOW)
     assert isinstance(failure, RateLimited)
     assert failure.retry_after == (seconds if seconds is None else pytest.approx(seconds))
+
+
+def test_a_wait_without_end_is_a_quota_that_is_used_up() -> None:
+    failure = read_failure(429, {"Retry-After": "9" * 400}, json.dumps(error("")).encode(), model=MODEL, now=NOW)
+    assert isinstance(failure, QuotaExhausted)
+    assert failure.retry_after == LONGEST_WAIT
 
 
 @pytest.mark.parametrize(
