@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from emonk.models.fields import as_list, as_object, as_text
-from emonk.testing.gemini_answers import Json, SeenRequest, body, calls, says
+from emonk.testing.answers import Json, SeenRequest
+from emonk.testing.gemini_answers import body, calls, says
 
 ONCE = ("note", "post", "pay")
 """The tools of which no word may be done twice."""

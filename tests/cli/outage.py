@@ -6,8 +6,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from emonk.testing.answers import Plain, SeenRequest
 from emonk.testing.gemini import GeminiServer
-from emonk.testing.gemini_answers import Plain, SeenRequest, fails, says
+from emonk.testing.gemini_answers import fails, says
 
 AGENT = """\
 agent:

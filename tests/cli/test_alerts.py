@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from emonk.testing.gemini_answers import Plain, SeenRequest, fails
+from emonk.testing.answers import Plain, SeenRequest
+from emonk.testing.gemini_answers import fails
 from tests.cli.outage import Outage, stand_in, write_agent
 from tests.cli.running import emonk, serving
 

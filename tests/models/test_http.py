@@ -20,8 +20,9 @@ from emonk.errors import (
 )
 from emonk.models.http import LONGEST_WAIT, HttpClient, check_key, connection_failure, retry_after, status_failure
 from emonk.models.waits import header_wait
+from emonk.testing.answers import Chunks, Drop, Raw, SeenRequest
 from emonk.testing.gemini import GeminiServer, held
-from emonk.testing.gemini_answers import Chunks, Drop, Raw, SeenRequest, fails, says, stream
+from emonk.testing.gemini_answers import fails, says, stream
 
 SECRET = "AIza-very-secret"
 PATH = "/v1beta/models/m:generateContent"

@@ -22,8 +22,9 @@ from emonk.models.anthropic.model import AnthropicModel
 from emonk.models.gemini.model import GeminiModel
 from emonk.models.openai.model import OpenAIModel
 from emonk.models.protocol import Model, ModelRequest
+from emonk.testing.answers import Chunks, Raw
 from emonk.testing.gemini import GeminiServer
-from emonk.testing.gemini_answers import Chunks, Raw, says
+from emonk.testing.gemini_answers import says
 
 ASKING = ModelRequest([user("hi")])
 PAGE = b"<!DOCTYPE html><html><head><title>Welcome</title></head><body>Log in</body></html>"

@@ -36,10 +36,10 @@ from emonk.models.gemini.request import RequestWriter as GeminiWriter
 from emonk.models.openai.endpoint import BASE_URL, endpoint_of
 from emonk.models.openai.model import OpenAIModel
 from emonk.models.protocol import Model, ModelRequest, ReasoningEffort, ToolSchema
+from emonk.testing.answers import Raw
 from emonk.testing.anthropic import AnthropicServer
 from emonk.testing.anthropic_rules import check as check_anthropic
 from emonk.testing.gemini import GeminiServer
-from emonk.testing.gemini_answers import Raw
 from emonk.testing.gemini_rules import check as check_gemini
 from emonk.testing.openai import OpenAIServer
 from tests.models.anthropic.test_anthropic_histories import official

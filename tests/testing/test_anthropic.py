@@ -8,11 +8,11 @@ from typing import Any
 import anthropic
 import pytest
 
+from emonk.testing.answers import Drop
 from emonk.testing.anthropic import AnthropicServer
 from emonk.testing.anthropic_answers import calls, fails, message, overloaded, rate_limited, says, stream, text, thought
-from emonk.testing.anthropic_process import main as run
 from emonk.testing.anthropic_rules import Refused, check
-from emonk.testing.stand_in import Drop, held
+from emonk.testing.stand_in import held
 
 MODEL = "claude-opus-5"
 Json = dict[str, Any]
@@ -252,9 +252,3 @@ def test_dropping_thinking_wants_its_beta_header() -> None:
     check(body, betas=["thinking-binding-controls-2026-08-01"])
     with pytest.raises(Refused, match="block_binding: Extra inputs"):
         check(body, betas=[])
-
-
-def test_the_process_refuses_what_it_cannot_do(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        run(["--status", "99"])
-    assert "STATUS" in capsys.readouterr().err

@@ -1,12 +1,6 @@
 """The Gemini stand-in, held against Google's own client."""
 
 import asyncio
-import json
-import os
-import subprocess
-import sys
-import urllib.error
-import urllib.request
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, cast
@@ -16,21 +10,9 @@ import pytest
 from google import genai
 from google.genai import errors, types
 
+from emonk.testing.answers import Chunks, Drop, Raw, SeenRequest
 from emonk.testing.gemini import GeminiServer, held
-from emonk.testing.gemini_answers import (
-    Chunks,
-    Drop,
-    Raw,
-    SeenRequest,
-    body,
-    calls,
-    fails,
-    quota_exhausted,
-    rate_limited,
-    says,
-    stream,
-)
-from emonk.testing.gemini_process import main
+from emonk.testing.gemini_answers import body, calls, fails, quota_exhausted, rate_limited, says, stream
 
 MODEL = "gemini-2.0-flash"
 
@@ -258,62 +240,3 @@ def test_raw_bytes_are_sent_as_they_are() -> None:
             assert await post(server, asking()) == (418, {"x": 1})
 
     asyncio.run(main())
-
-
-def test_the_process_of_its_own_plays_the_two_steps() -> None:
-    arguments = [sys.executable, "-m", "emonk.testing.gemini", "--port", "0"]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=dict(os.environ)) as process:
-        try:
-            assert process.stdout
-            url = json.loads(process.stdout.readline())["url"]
-            first = plain_post(url, "generateContent", json.dumps(asking()))
-            assert first["candidates"][0]["content"]["parts"][0]["functionCall"]["name"] == "get_weather"
-            second = plain_post(url, "generateContent", json.dumps({"contents": [USER, CALL, response("f")]}))
-            assert "sunny" in second["candidates"][0]["content"]["parts"][0]["text"]
-        finally:
-            process.terminate()
-
-
-def test_the_process_of_its_own_fails_as_it_is_told() -> None:
-    arguments = [sys.executable, "-m", "emonk.testing.gemini", "--status", "503", "--failures", "1"]
-    arguments += ["--retry-after", "3", "--text", "back again"]
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(arguments, env=dict(os.environ), **pipes) as process:
-        try:
-            assert process.stdout
-            assert process.stderr
-            url = json.loads(process.stdout.readline())["url"]
-            with pytest.raises(urllib.error.HTTPError) as refused:
-                plain_post(url, "generateContent", json.dumps(asking()))
-            with refused.value as error:
-                assert (error.code, error.headers["Retry-After"]) == (503, "3")
-            answered = plain_post(url, "generateContent", json.dumps(asking()))
-            assert answered["candidates"][0]["content"]["parts"] == [{"text": "back again"}]
-            assert [process.stderr.readline() for _ in range(2)] == ["request 1: m, 503\n", "request 2: m, 200\n"]
-        finally:
-            process.terminate()
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--status", "200"],
-        ["--status", "x"],
-        ["--delay", "-1"],
-        ["--delay", "nan"],
-        ["--failures", "1"],
-        ["--port", "x"],
-    ],
-    ids=" ".join,
-)
-def test_what_cannot_be_played_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as refused:
-        main(arguments)
-    assert refused.value.code == 2
-    assert "error: " in capsys.readouterr().err
-
-
-def plain_post(url: str, method: str, payload: str) -> Any:
-    request = urllib.request.Request(f"{url}/v1beta/models/m:{method}", payload.encode(), {"x-goog-api-key": "k"})
-    with urllib.request.urlopen(request) as answer:
-        return json.loads(answer.read())

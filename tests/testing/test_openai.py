@@ -8,12 +8,9 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
-from emonk.testing.gemini_answers import Drop
+from emonk.testing.answers import Answer, Drop
 from emonk.testing.openai import OpenAIServer
 from emonk.testing.openai_answers import (
-    Answer,
-    Plain,
-    SeenRequest,
     call,
     chunk,
     context_overflow,
@@ -28,6 +25,7 @@ from emonk.testing.openai_answers import (
     response,
     stream,
 )
+from emonk.testing.stand_in import held
 
 HI: Any = [{"role": "user", "content": "Weather in Paris?"}]
 PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}}
@@ -37,14 +35,6 @@ WEATHER_FLAT: Any = {"type": "function", "name": "get_weather", "parameters": PA
 
 def client_of(server: OpenAIServer, key: str = "k") -> AsyncOpenAI:
     return AsyncOpenAI(api_key=key, base_url=server.base_url, max_retries=0)
-
-
-def late(until: asyncio.Event) -> Answer:
-    async def answer(_: SeenRequest) -> Plain:
-        await until.wait()
-        return message("late")
-
-    return answer
 
 
 def with_client(
@@ -147,7 +137,7 @@ def test_a_held_answer_and_a_stream_of_one_s_own() -> None:
     async def main() -> None:
         go = asyncio.Event()
         pieces = stream([chunk(delta(content="a")), chunk(delta("stop"))], size=1)
-        async with OpenAIServer([late(go), pieces]) as server, client_of(server) as client:
+        async with OpenAIServer([held(message("late"), go), pieces]) as server, client_of(server) as client:
             asked = asyncio.ensure_future(client.chat.completions.create(model="m", messages=HI))
             await server.wait_for_requests()
             assert not asked.done()

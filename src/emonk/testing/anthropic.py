@@ -3,18 +3,22 @@
 `python -m emonk.testing.anthropic --help` tells how to run one in its own process, to try an outage by hand.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import msgspec
 from aiohttp import web
 
-from emonk.models.fields import as_object
 from emonk.testing import anthropic_answers
-from emonk.testing.anthropic_answers import Json, event_bytes, events_of
+from emonk.testing.answers import Answer, Json, Raw, SeenRequest
+from emonk.testing.anthropic_answers import event_bytes, events_of
 from emonk.testing.anthropic_rules import Refused, check
-from emonk.testing.gemini_answers import Raw
-from emonk.testing.stand_in import Answer, SeenRequest, StandIn
+from emonk.testing.outage import run
+from emonk.testing.stand_in import StandIn
+
+ABOUT = """\
+A stand-in for the Anthropic API on 127.0.0.1, to try things by hand: set ANTHROPIC_BASE_URL to the url that it prints
+and ANTHROPIC_API_KEY to anything.
+"""
 
 
 class AnthropicServer(StandIn):
@@ -22,6 +26,8 @@ class AnthropicServer(StandIn):
 
     Requests without a key or a version, or against Anthropic's documented rules, get Anthropic's 4xx.
     """
+
+    no_json = "The request body is not valid JSON."
 
     def __init__(
         self,
@@ -43,13 +49,7 @@ class AnthropicServer(StandIn):
         self._api_key = api_key
         self._models = frozenset(models)
 
-    def fails(self, status: int, message: str) -> Raw:
-        return anthropic_answers.fails(status, message)
-
-    def events_of(self, body: Json) -> Iterable[bytes]:
-        return [event_bytes(event) for event in events_of(body)]
-
-    def refusal(self, request: web.Request, raw: bytes) -> Raw | None:
+    def turns_away(self, request: web.Request) -> Raw | None:
         if request.method != "POST" or request.path != "/v1/messages":
             return self.fails(404, "Not found")
         key = request.headers.get("x-api-key") or request.headers.get("Authorization", "").removeprefix("Bearer ")
@@ -59,10 +59,9 @@ class AnthropicServer(StandIn):
             return self.fails(400, "anthropic-version: header is required")
         if request.content_type != "application/json":
             return self.fails(400, "content-type must be application/json")
-        try:
-            body = as_object(msgspec.json.decode(raw))
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            return self.fails(400, "The request body is not valid JSON.")
+        return None
+
+    def objects_to(self, request: web.Request, body: Json) -> Raw | None:
         betas = frozenset(one.strip() for one in request.headers.get("anthropic-beta", "").split(","))
         try:
             check(body, betas=betas)
@@ -72,8 +71,20 @@ class AnthropicServer(StandIn):
             return self.fails(404, f"model: {body.get('model')}")
         return None
 
+    def fails(self, status: int, message: str) -> Raw:
+        return anthropic_answers.fails(status, message)
+
+    def says(self, seen: SeenRequest, text: str) -> Json:  # noqa: ARG002 - of one API only
+        return anthropic_answers.says(text)
+
+    def events_of(self, seen: SeenRequest, body: Json) -> Iterable[bytes]:  # noqa: ARG002 - as above
+        return map(event_bytes, events_of(body))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the stand-in in its own process."""
+    run("anthropic", ABOUT, AnthropicServer, arguments)
+
 
 if __name__ == "__main__":
-    from emonk.testing.anthropic_process import main
-
     main()

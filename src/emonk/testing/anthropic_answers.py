@@ -1,14 +1,11 @@
 """What an Anthropic stand-in can be told to answer."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 
 from emonk.models.fields import as_list, as_object, as_text
-from emonk.testing.gemini_answers import Chunks, Raw
-
-Json = dict[str, Any]
+from emonk.testing.answers import Chunks, Json, Raw, in_pieces
 
 USAGE: Json = {"input_tokens": 10, "output_tokens": 5}
 
@@ -90,11 +87,7 @@ def quota_exhausted() -> Raw:
 
 def stream(body: Json, *, size: int | None = None, drop: bool = False) -> Chunks:
     """A body as an event stream, one piece for each event, or in pieces of `size` bytes."""
-    pieces = [event_bytes(event) for event in events_of(body)]
-    if size is None:
-        return Chunks(pieces, drop)
-    joined = b"".join(pieces)
-    return Chunks([joined[at : at + size] for at in range(0, len(joined), size)], drop)
+    return in_pieces(map(event_bytes, events_of(body)), size=size, drop=drop)
 
 
 def event_bytes(event: Json) -> bytes:

@@ -1,56 +1,17 @@
 """What a Gemini stand-in can be told to answer."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 import msgspec
 
-Json = dict[str, Any]
+from emonk.testing.answers import Answer, Chunks, Drop, Json, Plain, Raw, SeenRequest, in_pieces
+
+__all__ = [
+    "USAGE", "Answer", "Chunks", "Drop", "Json", "Plain", "Raw", "SeenRequest",
+    "body", "calls", "event_bytes", "fails", "quota_exhausted", "rate_limited", "says", "stream",
+]  # fmt: skip
 
 USAGE: Json = {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15}
-
-
-class SeenRequest(msgspec.Struct, frozen=True):
-    """A request as the stand-in got it."""
-
-    path: str
-    headers: Mapping[str, str]
-    body: Json
-
-    @property
-    def model(self) -> str:
-        return self.path.rpartition("/")[2].partition(":")[0]
-
-    @property
-    def streaming(self) -> bool:
-        return self.path.endswith(":streamGenerateContent")
-
-
-class Raw(msgspec.Struct, frozen=True):
-    """Exactly these bytes."""
-
-    body: bytes
-    status: int = 200
-    content_type: str = "application/json"
-    headers: Mapping[str, str] = {}
-
-
-class Chunks(msgspec.Struct, frozen=True):
-    """An event stream written in these pieces; `drop` closes the connection before the stream's proper end."""
-
-    pieces: Sequence[bytes]
-    drop: bool = False
-
-
-class Drop(msgspec.Struct, frozen=True):
-    """The connection is closed: before any byte of an answer, or, with `sent`, after these bytes of it."""
-
-    sent: bytes = b""
-
-
-Plain = Json | Raw | Chunks | Drop
-Answer = Plain | Callable[[SeenRequest], Plain | Awaitable[Plain]]
-"""A GenerateContentResponse body, another kind of answer, or a function of the request that gives one."""
 
 
 def body(*parts: Json, finish_reason: str | None = "STOP", usage: Json = USAGE) -> Json:
@@ -92,11 +53,12 @@ def quota_exhausted(seconds: float = 40.0) -> Raw:
 
 def stream(bodies: Iterable[Json], *, size: int | None = None, drop: bool = False) -> Chunks:
     """Bodies as an event stream, one piece each, or in pieces of `size` bytes."""
-    events = [b"data: " + msgspec.json.encode(chunk) + b"\r\n\r\n" for chunk in bodies]
-    if size is None:
-        return Chunks(events, drop)
-    whole = b"".join(events)
-    return Chunks([whole[at : at + size] for at in range(0, len(whole), size)], drop)
+    return in_pieces(map(event_bytes, bodies), size=size, drop=drop)
+
+
+def event_bytes(body: Json) -> bytes:
+    """A body as an event is sent."""
+    return b"data: " + msgspec.json.encode(body) + b"\r\n\r\n"
 
 
 _STATUS = {

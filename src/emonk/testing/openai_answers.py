@@ -1,11 +1,11 @@
 """What an OpenAI stand-in can be told to answer: bodies of both APIs, errors, and their streams."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from emonk.testing.gemini_answers import Chunks, Drop, Json, Raw
+from emonk.testing.answers import Chunks, Json, Raw, in_pieces
 
 USAGE: Json = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 RESPONSES_USAGE: Json = {
@@ -15,27 +15,6 @@ RESPONSES_USAGE: Json = {
     "output_tokens_details": {"reasoning_tokens": 0},
     "total_tokens": 15,
 }
-
-
-class SeenRequest(msgspec.Struct, frozen=True):
-    """A request as the stand-in got it."""
-
-    path: str
-    headers: Mapping[str, str]
-    body: Json
-
-    @property
-    def model(self) -> str:
-        return str(self.body.get("model", ""))
-
-    @property
-    def streaming(self) -> bool:
-        return self.body.get("stream") is True
-
-
-Plain = Json | Raw | Chunks | Drop
-Answer = Plain | Callable[[SeenRequest], Plain | Awaitable[Plain]]
-"""A body of the API that is asked, another kind of answer, or a function of the request that gives one."""
 
 
 def message(content: str | None = None, *tool_calls: Json, **fields: Any) -> Json:
@@ -152,10 +131,7 @@ def stream(bodies: Iterable[Json], *, size: int | None = None, drop: bool = Fals
     events = [b"data: " + msgspec.json.encode(chunk) + b"\n\n" for chunk in bodies]
     if done:
         events.append(b"data: [DONE]\n\n")
-    if size is None:
-        return Chunks(events, drop)
-    whole = b"".join(events)
-    return Chunks([whole[at : at + size] for at in range(0, len(whole), size)], drop)
+    return in_pieces(events, size=size, drop=drop)
 
 
 def chunk(*choices: Json, usage: Json | None = None) -> Json:

@@ -3,55 +3,35 @@
 import asyncio
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Self
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Self
 
 import msgspec
 from aiohttp import web
 
 from emonk.models.fields import as_object
-from emonk.testing.gemini_answers import Chunks, Drop, Raw
-
-Json = dict[str, Any]
+from emonk.testing.answers import Answer, Chunks, Drop, Json, Plain, Raw, SeenRequest
 
 _MAX_BODY = 64 << 20
-
-
-class SeenRequest(msgspec.Struct, frozen=True):
-    """A request as a stand-in got it."""
-
-    path: str
-    headers: Mapping[str, str]
-    body: Json
-
-    @property
-    def model(self) -> str:
-        return str(self.body.get("model", ""))
-
-    @property
-    def streaming(self) -> bool:
-        return self.body.get("stream") is True
-
-
-Plain = Json | Raw | Chunks | Drop
-Answer = Plain | Callable[[SeenRequest], Any]
-"""A body, another kind of answer, or a function of the request that gives one, at once or after a while."""
 
 
 class StandIn(ABC):
     """A server whose answers are told beforehand. A request that breaks a rule is refused and uses up no answer.
 
     Attributes:
-        base_url: where it listens, once entered.
+        base_url: where it listens, once entered, as the provider's own clients take it.
         requests: the requests that were answered, in order.
         refused: the bodies of the refusals.
     """
+
+    root: ClassVar[str] = ""
+    """What stands between the host and the paths of the API in a base URL."""
 
     def __init__(self, script: Iterable[Answer] | Callable[[SeenRequest], Any], *, port: int = 0) -> None:
         """Answer from a list, or always by one function of the request.
 
         Args:
-            script: the answers; when a list is used up, every further request is told so.
+            script: the answers; when a list is used up, every further request gets a 500 that says so.
             port: where to listen on 127.0.0.1; 0 takes a free one.
         """
         self._always = script if callable(script) else None
@@ -62,17 +42,39 @@ class StandIn(ABC):
         self.refused: list[str] = []
         self._arrived = asyncio.Event()
 
+    no_json: ClassVar[str]
+    """What the provider says of a body that is no JSON."""
+
     @abstractmethod
-    def refusal(self, request: web.Request, raw: bytes) -> Raw | None:
-        """What a request that breaks a rule is answered."""
+    def turns_away(self, request: web.Request) -> Raw | None:
+        """What a request of another path or with another key is answered."""
+
+    @abstractmethod
+    def objects_to(self, request: web.Request, body: Json) -> Raw | None:
+        """What a request whose body breaks a rule is answered."""
 
     @abstractmethod
     def fails(self, status: int, message: str) -> Raw:
         """An error in the provider's form."""
 
     @abstractmethod
-    def events_of(self, body: Json) -> Iterable[bytes]:
-        """A body as the events of a stream."""
+    def says(self, seen: SeenRequest, text: str) -> Json:
+        """A body of the API that is asked which holds that text."""
+
+    @abstractmethod
+    def events_of(self, seen: SeenRequest, body: Json) -> Iterable[bytes]:
+        """A body as the events of the stream that was asked for."""
+
+    def seen(self, request: web.Request, body: Json) -> SeenRequest:
+        """A request that breaks no rule, with what it asks for."""
+        model, streaming = str(body.get("model", "")), body.get("stream") is True
+        return SeenRequest(request.path, dict(request.headers), body, model, streaming)
+
+    async def send_body(self, request: web.Request, seen: SeenRequest, body: Json) -> web.StreamResponse:
+        """Answer a body whole, or as a stream if that was asked for."""
+        if seen.streaming:
+            return await _stream(request, self.events_of(seen, body), drop=False)
+        return web.Response(body=msgspec.json.encode(body), content_type="application/json")
 
     async def wait_for_requests(self, count: int = 1) -> None:
         """Wait until `count` requests have come, whether they are answered yet or not."""
@@ -86,22 +88,26 @@ class StandIn(ABC):
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.0)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
-        self.base_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        self.base_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}{self.root}"
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._runner.cleanup()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        raw = await request.read()
-        refusal = self.refusal(request, raw)
-        if refusal is not None:
+        body = _object_in(await request.read())
+        if (refusal := self._refusal(request, body)) is not None:
             self.refused.append(refusal.body.decode())
-            return await self._send(request, refusal, streaming=False)
-        seen = SeenRequest(request.path, dict(request.headers), as_object(msgspec.json.decode(raw)))
+            return _raw(refusal)
+        seen = self.seen(request, body or {})
         self.requests.append(seen)
         self._arrived.set()
-        return await self._send(request, await self._answer(seen, len(self.requests)), streaming=seen.streaming)
+        return await self._send(request, seen, await self._answer(seen, len(self.requests)))
+
+    def _refusal(self, request: web.Request, body: Json | None) -> Raw | None:
+        if (refusal := self.turns_away(request)) is not None:
+            return refusal
+        return self.fails(400, self.no_json) if body is None else self.objects_to(request, body)
 
     async def _answer(self, seen: SeenRequest, number: int) -> Plain:
         if self._always is None and number > len(self._script):
@@ -113,10 +119,10 @@ class StandIn(ABC):
                 answer = await answer
         return answer
 
-    async def _send(self, request: web.Request, answer: Plain, *, streaming: bool) -> web.StreamResponse:
+    async def _send(self, request: web.Request, seen: SeenRequest, answer: Plain) -> web.StreamResponse:
         match answer:
-            case Raw(body, status, content_type, headers):
-                return web.Response(body=body, status=status, content_type=content_type, headers=headers)
+            case Raw():
+                return _raw(answer)
             case Chunks(pieces, drop):
                 return await _stream(request, pieces, drop=drop)
             case Drop(sent):
@@ -124,10 +130,8 @@ class StandIn(ABC):
                     request.transport.write(sent)
                 _close(request)
                 return web.Response()
-            case _ if streaming:
-                return await _stream(request, self.events_of(answer), drop=False)
             case _:
-                return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
+                return await self.send_body(request, seen, answer)
 
 
 def held(answer: Plain, until: asyncio.Event) -> Answer:
@@ -138,6 +142,18 @@ def held(answer: Plain, until: asyncio.Event) -> Answer:
         return answer
 
     return wait
+
+
+def _object_in(raw: bytes) -> Json | None:
+    try:
+        return as_object(msgspec.json.decode(raw))
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+
+
+def _raw(answer: Raw) -> web.Response:
+    kind, headers = answer.content_type, answer.headers
+    return web.Response(body=answer.body, status=answer.status, content_type=kind, headers=headers)
 
 
 async def _stream(request: web.Request, pieces: Iterable[bytes], *, drop: bool) -> web.StreamResponse:

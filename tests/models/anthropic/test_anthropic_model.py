@@ -22,6 +22,7 @@ from emonk.models.protocol import (
     ToolSchema,
 )
 from emonk.records import Usage
+from emonk.testing.answers import Answer, Chunks, Raw
 from emonk.testing.anthropic import AnthropicServer
 from emonk.testing.anthropic_answers import (
     calls,
@@ -38,7 +39,6 @@ from emonk.testing.anthropic_answers import (
     text,
     thought,
 )
-from emonk.testing.stand_in import Answer, Chunks, Raw
 
 MODEL = "claude-sonnet-4-5"
 ASKING = ModelRequest([user("hi")])

@@ -20,10 +20,10 @@ from emonk.models.anthropic.wire import read_object
 from emonk.models.fields import as_list, as_object
 from emonk.models.protocol import ModelRequest, ModelResponse
 from emonk.models.sse import EventParser
+from emonk.testing.answers import Chunks, Raw
 from emonk.testing.anthropic import AnthropicServer
 from emonk.testing.anthropic_answers import calls, error, event_bytes, events_of, message, says, text, thought
 from emonk.testing.anthropic_rules import check
-from emonk.testing.stand_in import Chunks, Raw
 
 ASKING = ModelRequest([user("hi")])
 MODEL = "claude-sonnet-4-5"

@@ -16,9 +16,9 @@ from emonk.models.anthropic.model import AnthropicModel
 from emonk.models.protocol import ModelRequest, ModelResponse, TextDelta, ThinkingDelta, ToolCallDelta
 from emonk.models.sse import EventParser
 from emonk.records import Usage
+from emonk.testing.answers import Chunks, Raw
 from emonk.testing.anthropic import AnthropicServer
 from emonk.testing.anthropic_rules import check
-from emonk.testing.stand_in import Chunks, Raw
 
 ASKING = ModelRequest([user("hi")])
 MODEL = "claude-sonnet-4-5"

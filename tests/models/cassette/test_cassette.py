@@ -24,9 +24,10 @@ from emonk.models.http import HttpClient
 from emonk.models.protocol import Model, ModelRequest, ModelResponse, TextDelta, ToolSchema
 from emonk.store.usage_protocol import UsageFilter
 from emonk.testing import anthropic_answers, openai_answers
+from emonk.testing.answers import Answer, Chunks, Drop, Raw
 from emonk.testing.anthropic import AnthropicServer
 from emonk.testing.gemini import GeminiServer
-from emonk.testing.gemini_answers import Answer, Chunks, Drop, Raw, body, calls, rate_limited, says, stream
+from emonk.testing.gemini_answers import body, calls, rate_limited, says, stream
 from emonk.testing.google_tokens import TokenServer
 from emonk.testing.openai import OpenAIServer
 

@@ -25,20 +25,9 @@ from emonk.models.protocol import (
     ToolSchema,
 )
 from emonk.records import Usage
+from emonk.testing.answers import Answer, Chunks, Drop, Raw
 from emonk.testing.gemini import GeminiServer
-from emonk.testing.gemini_answers import (
-    Answer,
-    Chunks,
-    Drop,
-    Raw,
-    body,
-    calls,
-    fails,
-    quota_exhausted,
-    rate_limited,
-    says,
-    stream,
-)
+from emonk.testing.gemini_answers import body, calls, fails, quota_exhausted, rate_limited, says, stream
 
 ASKING = ModelRequest([user("Weather in Paris?")])
 WEATHER = ToolSchema(

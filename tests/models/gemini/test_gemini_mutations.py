@@ -18,8 +18,9 @@ from emonk.models.gemini.model import GeminiModel
 from emonk.models.gemini.request import RequestWriter
 from emonk.models.gemini.wire import read_body
 from emonk.models.protocol import ModelRequest, ModelResponse
+from emonk.testing.answers import Chunks, Raw
 from emonk.testing.gemini import GeminiServer
-from emonk.testing.gemini_answers import Chunks, Raw, body, calls, quota_exhausted, says
+from emonk.testing.gemini_answers import body, calls, quota_exhausted, says
 from emonk.testing.gemini_rules import check
 
 ASKING = ModelRequest([user("hi")])

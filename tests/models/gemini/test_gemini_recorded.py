@@ -18,8 +18,8 @@ from emonk.models.gemini.wire import read_body
 from emonk.models.protocol import ModelRequest, ModelResponse, TextDelta
 from emonk.models.sse import EventParser
 from emonk.records import Usage
+from emonk.testing.answers import Chunks, Raw
 from emonk.testing.gemini import GeminiServer
-from emonk.testing.gemini_answers import Chunks, Raw
 from emonk.testing.gemini_rules import check
 
 ASKING = ModelRequest([user("hi")])

@@ -29,9 +29,10 @@ from emonk.models.gemini.token import AHEAD, PAUSE, TokenSource
 from emonk.models.gemini.vertex import Place, VertexModel, address_of, read_place
 from emonk.models.protocol import ModelRequest, ModelResponse
 from emonk.models.section import LlmSection
+from emonk.testing.answers import Answer, Raw
 from emonk.testing.clock import ManualClock
 from emonk.testing.gemini import GeminiServer
-from emonk.testing.gemini_answers import Answer, Raw, fails, says, stream
+from emonk.testing.gemini_answers import fails, says, stream
 from emonk.testing.google_tokens import TokenServer
 
 ASKING = ModelRequest([user("hi")])

@@ -31,10 +31,9 @@ from emonk.models.protocol import (
     ToolSchema,
 )
 from emonk.records import Usage
-from emonk.testing.gemini_answers import Chunks, Drop, Raw
+from emonk.testing.answers import Answer, Chunks, Drop, Raw
 from emonk.testing.openai import OpenAIServer
 from emonk.testing.openai_answers import (
-    Answer,
     call,
     chunk,
     completion,

@@ -17,7 +17,7 @@ from emonk.models.openai.model import OpenAIModel
 from emonk.models.openai.responses_answer import ResponsesAnswer
 from emonk.models.protocol import ModelRequest, ModelResponse
 from emonk.models.sse import EventParser
-from emonk.testing.gemini_answers import Chunks, Raw
+from emonk.testing.answers import Chunks, Raw
 from emonk.testing.openai import OpenAIServer
 from emonk.testing.openai_answers import (
     call,

@@ -15,7 +15,7 @@ from emonk.models.openai.model import OpenAIModel
 from emonk.models.protocol import ModelRequest, ModelResponse, TextDelta, ThinkingDelta, ToolCallDelta
 from emonk.models.sse import EventParser
 from emonk.records import Usage
-from emonk.testing.gemini_answers import Chunks, Raw
+from emonk.testing.answers import Chunks, Raw
 from emonk.testing.openai import OpenAIServer
 from emonk.testing.openai_responses_rules import check as check_response
 from emonk.testing.openai_rules import FIELDS

@@ -15,8 +15,9 @@ from emonk.runtime.compression.section import ContextSection
 from emonk.store.connect import connect
 from emonk.store.protocol import Accepted, Claimed
 from emonk.store.sqlite.store import SqliteStore
+from emonk.testing.answers import Json, SeenRequest
 from emonk.testing.gemini import GeminiServer
-from emonk.testing.gemini_answers import Json, SeenRequest, body
+from emonk.testing.gemini_answers import body
 
 TURNS = 300
 BUDGET = 4000
