@@ -1,6 +1,5 @@
 """A conversation that one provider's model began goes on at each of the others, as a request that its own SDK takes."""
 
-import asyncio
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -36,17 +35,17 @@ from emonk.models.gemini.request import RequestWriter as GeminiWriter
 from emonk.models.openai.endpoint import BASE_URL, endpoint_of
 from emonk.models.openai.model import OpenAIModel
 from emonk.models.protocol import Model, ModelRequest, ReasoningEffort, ToolSchema
-from emonk.testing.answers import Raw
 from emonk.testing.anthropic import AnthropicServer
 from emonk.testing.anthropic_rules import check as check_anthropic
 from emonk.testing.gemini import GeminiServer
 from emonk.testing.gemini_rules import check as check_gemini
 from emonk.testing.openai import OpenAIServer
+from emonk.testing.stand_in import StandIn
 from tests.models.anthropic.test_anthropic_histories import official
+from tests.models.asking import over_http
 from tests.models.openai.requests import PARAMS, allowed
+from tests.models.recorded import Row, recorded, replay, rows_of
 
-ASKING = ModelRequest([user("hi")])
-Row = dict[str, Any]
 Check = Callable[[ModelRequest], Any]
 
 CONTENTS: TypeAdapter[Any] = TypeAdapter(list[types.Content])
@@ -94,7 +93,7 @@ TARGETS: dict[str, Check] = {
     "anthropic": partial(to_anthropic, model="claude-sonnet-4-5"),
 }
 
-SOURCES: dict[str, tuple[Callable[[list[Any]], Any], Callable[[str], Model]]] = {
+SOURCES: dict[str, tuple[Callable[[list[Any]], StandIn], Callable[[str], Model]]] = {
     "gemini": (GeminiServer, lambda url: GeminiModel("gemini-2.5-flash", api_key="a-key", base_url=url)),
     "openai_chat": (OpenAIServer, lambda url: OpenAIModel("gpt-4o", api_key="a-key", base_url=url)),
     "openai_responses": (OpenAIServer, lambda url: OpenAIModel("o3", api_key="a-key", base_url=url, api="responses")),
@@ -105,36 +104,25 @@ SOURCES: dict[str, tuple[Callable[[list[Any]], Any], Callable[[str], Model]]] = 
 async def said(model: Model, row: Row) -> AssistantMessage | None:
     """The message that an adapter makes of a recorded answer; None when that is an error."""
     try:
-        if not row["stream"]:
-            return (await model.generate(ASKING)).message
-        *_, whole = [piece async for piece in model.stream(ASKING)]
+        return (await replay(model, row)).message
     except EmonkError:
         return None
-    return getattr(whole, "message", None)
-
-
-def answer(row: Row) -> Raw:
-    if row["stream"]:
-        return Raw(row["response"].encode(), row["status"], "text/event-stream")
-    return Raw(json.dumps(row["response"]).encode(), row["status"])
 
 
 def heard(source: str, rows: list[Row]) -> list[AssistantMessage | None]:
     make_server, make_model = SOURCES[source]
+    messages: list[AssistantMessage | None] = []
 
-    async def main() -> list[AssistantMessage | None]:
-        async with make_server([answer(row) for row in rows]) as server:
-            model = make_model(server.base_url)
-            messages = [await said(model, row) for row in rows]
-            await model.aclose()
-        return messages
+    async def work(model: Model) -> None:
+        messages.extend([await said(model, row) for row in rows])
 
-    return asyncio.run(main())
+    over_http(make_server([recorded(row) for row in rows]), make_model, work, answers=len(rows))
+    return messages
 
 
 def conversations(source: str, folder: Path) -> Iterator[list[Message]]:
     """Each recorded conversation with the results of its calls, and a last question."""
-    rows = [json.loads(line) for line in (folder / f"{source}.jsonl").read_text().splitlines()]
+    rows = rows_of(folder / f"{source}.jsonl")
     pairs = zip(rows, heard(source, rows), strict=True)
     for _, group in groupby(pairs, key=lambda pair: pair[0]["id"].partition("#")[0]):
         history: list[Message] = [user("hi")]

@@ -1,33 +1,28 @@
 """Recorded traffic: what the adapter makes of it over HTTP is what the recorded bodies say."""
 
-import asyncio
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from emonk.errors import InvalidConfig
 from emonk.messages import AssistantMessage, Foreign, Thinking, user
 from emonk.models.anthropic.answer import Asked, response_of
 from emonk.models.anthropic.conversation import Conversation
 from emonk.models.anthropic.model import AnthropicModel
-from emonk.models.protocol import ModelRequest, ModelResponse, TextDelta, ThinkingDelta, ToolCallDelta
-from emonk.models.sse import EventParser
+from emonk.models.protocol import Model, ModelResponse
 from emonk.records import Usage
-from emonk.testing.answers import Chunks, Raw
 from emonk.testing.anthropic import AnthropicServer
 from emonk.testing.anthropic_rules import check
+from tests.models.asking import over_http
+from tests.models.recorded import SIZES, Row, around_line_ends, check_cuts, check_row, recorded, rows_in, rows_of
 
-ASKING = ModelRequest([user("hi")])
 MODEL = "claude-sonnet-4-5"
-Row = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def rows(shared_data: Path) -> list[Row]:
-    return [json.loads(line) for line in (shared_data / "anthropic.jsonl").read_text().splitlines()]
+    return rows_of(shared_data / "anthropic.jsonl")
 
 
 def events(row: Row) -> list[Any]:
@@ -94,58 +89,23 @@ def verify(row: Row, response: ModelResponse) -> None:
     assert response.response_id == body["id"]
 
 
-async def replay(model: AnthropicModel, row: Row) -> ModelResponse:
-    if not row["stream"]:
-        return await model.generate(ASKING)
-    *deltas, last = [piece async for piece in model.stream(ASKING)]
-    assert isinstance(last, ModelResponse)
-    assert "".join(piece.text for piece in deltas if isinstance(piece, TextDelta)) == last.text
-    thinking = "".join(part.text for part in last.message.parts if isinstance(part, Thinking))
-    assert "".join(piece.text for piece in deltas if isinstance(piece, ThinkingDelta)) == thinking
-    calls = [piece for piece in deltas if isinstance(piece, ToolCallDelta)]
-    for index, call in enumerate(last.tool_calls):
-        assert next(piece for piece in calls if piece.index == index).name == call.name
-        assert json.loads("".join(piece.arguments for piece in calls if piece.index == index)) == call.arguments
-    return last
-
-
-def recorded(row: Row, size: int) -> Raw | Chunks:
-    if not row["stream"]:
-        return Raw(json.dumps(row["response"]).encode(), row["status"])
-    wire = row["response"].encode()
-    return Chunks([wire[at : at + size] for at in range(0, len(wire), size)])
-
-
-@pytest.mark.parametrize("size", [1, 1000, 1_000_000])
+@pytest.mark.parametrize("size", SIZES)
 def test_every_row_over_http(rows: list[Row], size: int) -> None:
-    chosen = rows if size == 1_000_000 else [row for row in rows if row["stream"]]
+    chosen = rows_in(rows, size)
 
-    async def main() -> None:
-        async with AnthropicServer([recorded(row, size) for row in chosen]) as server:
-            model = AnthropicModel(MODEL, api_key="k", base_url=server.base_url)
-            for row in chosen:
-                if row["status"] == 200:
-                    verify(row, await replay(model, row))
-                    continue
-                with pytest.raises(InvalidConfig, match=re.escape(row["response"]["error"]["message"])):
-                    await replay(model, row)
-            await model.aclose()
-        assert len(server.requests) == len(chosen)
+    async def work(model: Model) -> None:
+        for row in chosen:
+            await check_row(model, row, verify)
 
-    asyncio.run(main())
+    server = AnthropicServer([recorded(row, size) for row in chosen])
+    over_http(server, lambda url: AnthropicModel(MODEL, api_key="k", base_url=url), work, answers=len(chosen))
 
 
 def test_every_stream_cut_in_two_around_every_line(rows: list[Row]) -> None:
     for row in rows:
-        if not row["stream"]:
-            continue
-        wire = row["response"].encode()
-        complete = EventParser().feed(wire)
-        assert [json.loads(event.data) for event in complete] == events(row)
-        ends = [at for at, byte in enumerate(wire) if byte == ord("\n")]
-        for at in {max(0, end + near) for end in ends for near in (-1, 0, 1, 2)}:
-            parser = EventParser()
-            assert parser.feed(wire[:at]) + parser.feed(wire[at:]) == complete
+        if row["stream"]:
+            wire = row["response"].encode()
+            check_cuts(wire, events(row), around_line_ends(wire))
 
 
 ELSEWHERE = {"mcp_tool_use", "mcp_tool_result"}

@@ -1,6 +1,5 @@
 """Recorded traffic: what the adapter makes of it over HTTP is what the recorded bodies say."""
 
-import asyncio
 import json
 import re
 from pathlib import Path
@@ -9,26 +8,22 @@ from typing import Any
 import pytest
 from google.genai import types
 
-from emonk.errors import InvalidConfig
-from emonk.messages import Thinking, user
+from emonk.messages import Thinking
 from emonk.models.gemini.answer import Answer
 from emonk.models.gemini.contents import write_contents
 from emonk.models.gemini.model import GeminiModel
 from emonk.models.gemini.wire import read_body
-from emonk.models.protocol import ModelRequest, ModelResponse, TextDelta
-from emonk.models.sse import EventParser
+from emonk.models.protocol import Model, ModelResponse
 from emonk.records import Usage
-from emonk.testing.answers import Chunks, Raw
 from emonk.testing.gemini import GeminiServer
 from emonk.testing.gemini_rules import check
-
-ASKING = ModelRequest([user("hi")])
-Row = dict[str, Any]
+from tests.models.asking import over_http
+from tests.models.recorded import SIZES, Row, check_cuts, check_row, recorded, rows_in, rows_of
 
 
 @pytest.fixture(scope="module")
 def rows(shared_data: Path) -> list[Row]:
-    return [json.loads(line) for line in (shared_data / "gemini.jsonl").read_text().splitlines()]
+    return rows_of(shared_data / "gemini.jsonl")
 
 
 def bodies(row: Row) -> list[Any]:
@@ -67,51 +62,23 @@ def verify(row: Row, response: ModelResponse) -> None:
     assert response.response_id == bodies(row)[-1].get("responseId", "")
 
 
-async def replay(model: GeminiModel, row: Row) -> ModelResponse:
-    if not row["stream"]:
-        return await model.generate(ASKING)
-    *deltas, whole = [piece async for piece in model.stream(ASKING)]
-    assert isinstance(whole, ModelResponse)
-    assert "".join(piece.text for piece in deltas if isinstance(piece, TextDelta)) == whole.text
-    return whole
-
-
-def recorded(row: Row, size: int) -> Raw | Chunks:
-    if not row["stream"]:
-        return Raw(json.dumps(row["response"]).encode(), row["status"])
-    wire = row["response"].encode()
-    return Chunks([wire[at : at + size] for at in range(0, len(wire), size)])
-
-
-@pytest.mark.parametrize("size", [1, 1000, 1_000_000])
+@pytest.mark.parametrize("size", SIZES)
 def test_every_row_over_http(rows: list[Row], size: int) -> None:
-    chosen = rows if size == 1_000_000 else [row for row in rows if row["stream"]]
+    chosen = rows_in(rows, size)
 
-    async def main() -> None:
-        async with GeminiServer([recorded(row, size) for row in chosen]) as server:
-            model = GeminiModel("gemini-2.0-flash", api_key="k", base_url=server.base_url)
-            for row in chosen:
-                if row["status"] == 200:
-                    verify(row, await replay(model, row))
-                    continue
-                with pytest.raises(InvalidConfig, match=re.escape(row["response"]["error"]["message"])):
-                    await replay(model, row)
-            await model.aclose()
-        assert len(server.requests) == len(chosen)
+    async def work(model: Model) -> None:
+        for row in chosen:
+            await check_row(model, row, verify)
 
-    asyncio.run(main())
+    server = GeminiServer([recorded(row, size) for row in chosen])
+    over_http(server, lambda url: GeminiModel("gemini-2.0-flash", api_key="k", base_url=url), work, answers=len(chosen))
 
 
 def test_every_stream_cut_in_two_at_every_byte(rows: list[Row]) -> None:
     for row in rows:
-        if not row["stream"]:
-            continue
-        wire = row["response"].encode()
-        whole = EventParser().feed(wire)
-        assert [json.loads(event.data) for event in whole] == bodies(row)
-        for at in range(len(wire)):
-            parser = EventParser()
-            assert parser.feed(wire[:at]) + parser.feed(wire[at:]) == whole
+        if row["stream"]:
+            wire = row["response"].encode()
+            check_cuts(wire, bodies(row), range(len(wire)))
 
 
 def test_what_the_model_said_goes_back_unchanged(rows: list[Row]) -> None:

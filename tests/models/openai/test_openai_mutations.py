@@ -1,21 +1,18 @@
 """Thousands of damaged answers: each is read, or is one of our errors, never a traceback."""
 
-import asyncio
 import json
 import random
-from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
 
-from emonk.errors import EmonkError
-from emonk.messages import tool_result, user
 from emonk.models.openai.chat_answer import ChatAnswer
 from emonk.models.openai.endpoint import endpoint_of
 from emonk.models.openai.errors import read_failure
 from emonk.models.openai.model import OpenAIModel
 from emonk.models.openai.responses_answer import ResponsesAnswer
-from emonk.models.protocol import ModelRequest, ModelResponse
+from emonk.models.protocol import Model, ModelRequest, ModelResponse
 from emonk.models.sse import EventParser
 from emonk.testing.answers import Chunks, Raw
 from emonk.testing.openai import OpenAIServer
@@ -31,10 +28,10 @@ from emonk.testing.openai_answers import (
     response,
 )
 from emonk.testing.openai_streams import completion_events, response_events
-from tests.models.damage import damage
+from tests.models.asking import over_http
+from tests.models.damage import ask_both_ways, check_failures, damage, history_after, readable
 from tests.models.openai.requests import allowed
 
-ASKING = ModelRequest([user("hi")])
 REASONED = {"reasoning": "hm", "reasoning_details": [{"type": "reasoning.text", "text": "hm", "index": 0}]}
 CHAT: tuple[Any, ...] = (
     message("It rains in Paris."),
@@ -62,19 +59,9 @@ def bodies(api: str) -> tuple[Any, ...]:
     return CHAT if api == "chat" else RESPONSES
 
 
-def sane(read: ModelResponse, api: Any) -> None:
+def sane(response: ModelResponse, api: Any) -> None:
     """The whole of a response can be used: counted, logged and sent back."""
-    usage = read.usage
-    counts = (usage.input_tokens, usage.output_tokens, usage.cached_input_tokens, usage.reasoning_tokens)
-    assert all(count >= 0 for count in counts)
-    assert usage.cached_input_tokens <= usage.input_tokens
-    assert usage.reasoning_tokens <= usage.output_tokens
-    ids = [each.id for each in read.tool_calls]
-    assert all(each.name for each in read.tool_calls)
-    assert all(ids)
-    assert len(set(ids)) == len(ids)
-    results = [tool_result(each, "done") for each in read.tool_calls]
-    history = ModelRequest([user("hi"), read.message, *results, user("go on")])
+    history = ModelRequest(history_after(response))
     for base_url in ("https://api.openai.com/v1", "https://example.com/v1"):
         allowed(history, endpoint_of("o3", base_url, api))
 
@@ -83,49 +70,39 @@ def sane(read: ModelResponse, api: Any) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_a_thousand_damaged_bodies(api: str, seed: int) -> None:
     random_source = random.Random(seed)
-    read = 0
-    for _ in range(1000):
+
+    def read() -> ModelResponse:
         answer = begin(api)
-        try:
-            answer.whole(damage(random_source, random_source.choice(bodies(api))))
-        except EmonkError:
-            continue
-        sane(answer.response(), api)
-        read += 1
-    assert read > 300
+        answer.whole(damage(random_source, random_source.choice(bodies(api))))
+        return answer.response()
+
+    assert readable(1000, read, partial(sane, api=api)) > 300
 
 
 @pytest.mark.parametrize("api", ["chat", "responses"])
 @pytest.mark.parametrize("seed", range(5))
 def test_streams_with_damaged_events(api: str, seed: int) -> None:
     random_source = random.Random(seed)
-    read = 0
-    for _ in range(300):
+
+    def read() -> ModelResponse:
         whole = random_source.choice(bodies(api)[:4])
         wire = completion_events(whole, usage=True) if api == "chat" else response_events(whole)
-        answer = begin(api)
         events = [event for piece in wire for event in EventParser().feed(piece)]
         at = random_source.randrange(len(events))
-        try:
-            for number, event in enumerate(events):
-                data = event.data
-                if number == at and data != b"[DONE]":
-                    data = damage(random_source, json.loads(data))
-                list(answer.add(data, event.event))
-        except EmonkError:
-            continue
-        sane(answer.response(), api)
-        read += 1
-    assert read > 100
+        answer = begin(api)
+        for number, event in enumerate(events):
+            data = event.data
+            if number == at and data != b"[DONE]":
+                data = damage(random_source, json.loads(data))
+            list(answer.add(data, event.event))
+        return answer.response()
+
+    assert readable(300, read, partial(sane, api=api)) > 100
 
 
 @pytest.mark.parametrize("status", [200, 400, 403, 429, 503])
 def test_damaged_errors_are_errors(status: int) -> None:
-    random_source = random.Random(status)
-    for _ in range(300):
-        error = read_failure(status, {}, damage(random_source, CHAT[-1]), model="m")
-        assert isinstance(error, EmonkError)
-        assert str(error)
+    check_failures(partial(read_failure, model="m"), CHAT[-1], status, times=300)
 
 
 @pytest.mark.parametrize("api", ["chat", "responses"])
@@ -136,17 +113,7 @@ def test_damaged_bodies_and_streams_over_http(api: Any) -> None:
     streams = [Chunks([b"data: " + damage(random_source, each) + b"\n\n" for each in pieces]) for _ in answers]
     script = [answer for raw, wire in zip(answers, streams, strict=True) for answer in (Raw(raw), wire)]
 
-    async def main() -> None:
-        async with OpenAIServer(script) as server:
-            model = OpenAIModel("m", base_url=server.base_url, api=api)
-            for _ in answers:
-                with suppress(EmonkError):
-                    sane(await model.generate(ASKING), api)
-                with suppress(EmonkError):
-                    *_, whole = [piece async for piece in model.stream(ASKING)]
-                    assert isinstance(whole, ModelResponse)
-                    sane(whole, api)
-            await model.aclose()
-        assert len(server.requests) == len(script)
+    async def work(model: Model) -> None:
+        await ask_both_ways(model, len(answers), partial(sane, api=api))
 
-    asyncio.run(main())
+    over_http(OpenAIServer(script), lambda url: OpenAIModel("m", base_url=url, api=api), work, answers=len(script))

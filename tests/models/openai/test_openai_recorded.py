@@ -9,20 +9,19 @@ from typing import Any
 import pytest
 
 from emonk.errors import EmonkError, InvalidConfig, MalformedOutput, Unavailable
-from emonk.messages import Thinking, user
+from emonk.messages import Thinking
 from emonk.models.fields import as_object
 from emonk.models.openai.model import OpenAIModel
-from emonk.models.protocol import ModelRequest, ModelResponse, TextDelta, ThinkingDelta, ToolCallDelta
-from emonk.models.sse import EventParser
+from emonk.models.protocol import Model, ModelResponse
 from emonk.records import Usage
-from emonk.testing.answers import Chunks, Raw
+from emonk.testing.answers import Chunks
 from emonk.testing.openai import OpenAIServer
 from emonk.testing.openai_responses_rules import check as check_response
 from emonk.testing.openai_rules import FIELDS
 from emonk.testing.openai_rules import check as check_completion
+from tests.models.asking import over_http
+from tests.models.recorded import SIZES, Row, around_line_ends, check_cuts, recorded, replay, rows_in, rows_of
 
-ASKING = ModelRequest([user("hi")])
-Row = dict[str, Any]
 Said = dict[str, Any]
 """What a row says, read in the plainest way: text, thinking, calls, usage, finish_reason, model, id; or error."""
 
@@ -37,8 +36,7 @@ ERRORS = {
 
 @pytest.fixture(scope="module", params=["chat", "responses"])
 def rows(request: pytest.FixtureRequest, shared_data: Path) -> list[Row]:
-    lines = (shared_data / f"openai_{request.param}.jsonl").read_text().splitlines()
-    return [json.loads(line) | {"api": request.param} for line in lines]
+    return [row | {"api": request.param} for row in rows_of(shared_data / f"openai_{request.param}.jsonl")]
 
 
 def events(row: Row) -> list[Any]:
@@ -118,34 +116,7 @@ def verify(row: Row, response: ModelResponse) -> None:
     assert (response.model, response.response_id) == (said["model"], said["id"])
 
 
-def verify_deltas(deltas: list[Any], whole: ModelResponse) -> None:
-    assert "".join(piece.text for piece in deltas if isinstance(piece, TextDelta)) == whole.text
-    thought = "".join(piece.text for piece in deltas if isinstance(piece, ThinkingDelta))
-    assert thought == "".join(part.text for part in whole.message.parts if isinstance(part, Thinking))
-    pieces = [piece for piece in deltas if isinstance(piece, ToolCallDelta)]
-    for index, call in enumerate(whole.tool_calls):
-        mine = [piece for piece in pieces if piece.index == index]
-        assert (mine[0].id, mine[0].name) == (call.id, call.name)
-        assert json.loads("".join(piece.arguments for piece in mine) or "{}") == call.arguments
-
-
-async def replay(model: OpenAIModel, row: Row) -> ModelResponse:
-    if not row["stream"]:
-        return await model.generate(ASKING)
-    *deltas, whole = [piece async for piece in model.stream(ASKING)]
-    assert isinstance(whole, ModelResponse)
-    verify_deltas(deltas, whole)
-    return whole
-
-
-def recorded(row: Row, size: int) -> Raw | Chunks:
-    if not row["stream"]:
-        return Raw(json.dumps(row["response"]).encode(), row["status"])
-    wire = row["response"].encode()
-    return Chunks([wire[at : at + size] for at in range(0, len(wire), size)])
-
-
-async def check_row(model: OpenAIModel, row: Row) -> None:
+async def check_row(model: Model, row: Row) -> None:
     error = error_of(row)
     if error is not None:
         with pytest.raises(ERRORS[error.get("code")], match=re.escape(error["message"])):
@@ -158,32 +129,23 @@ async def check_row(model: OpenAIModel, row: Row) -> None:
         verify(row, await replay(model, row))
 
 
-@pytest.mark.parametrize("size", [1, 1000, 1_000_000])
+@pytest.mark.parametrize("size", SIZES)
 def test_every_row_over_http(rows: list[Row], size: int) -> None:
-    chosen = rows if size == 1_000_000 else [row for row in rows if row["stream"]]
+    chosen = rows_in(rows, size)
 
-    async def main() -> None:
-        async with OpenAIServer([recorded(row, size) for row in chosen]) as server:
-            model = OpenAIModel("m", base_url=server.base_url, api=chosen[0]["api"])
-            for row in chosen:
-                await check_row(model, row)
-            await model.aclose()
-        assert len(server.requests) == len(chosen)
+    async def work(model: Model) -> None:
+        for row in chosen:
+            await check_row(model, row)
 
-    asyncio.run(main())
+    server = OpenAIServer([recorded(row, size) for row in chosen])
+    over_http(server, lambda url: OpenAIModel("m", base_url=url, api=rows[0]["api"]), work, answers=len(chosen))
 
 
 def test_every_stream_cut_in_two_around_every_line_end(rows: list[Row]) -> None:
     for row in rows:
-        if not row["stream"]:
-            continue
-        wire = row["response"].encode()
-        whole = EventParser().feed(wire)
-        assert [json.loads(event.data) for event in whole if event.data != b"[DONE]"] == events(row)
-        ends = [at for at, byte in enumerate(wire) if byte in b"\r\n"]
-        for at in sorted({near for end in ends for near in range(end - 1, end + 3)}.intersection(range(len(wire)))):
-            parser = EventParser()
-            assert parser.feed(wire[:at]) + parser.feed(wire[at:]) == whole
+        if row["stream"]:
+            wire = row["response"].encode()
+            check_cuts(wire, events(row), around_line_ends(wire))
 
 
 def test_the_rules_of_the_stand_in_allow_every_request_that_openai_took(rows: list[Row]) -> None:
@@ -207,7 +169,7 @@ def test_an_error_keeps_its_kind_in_a_stream_and_out_of_it(rows: list[Row]) -> N
 
         async def main(wire: bytes = wire, row: Row = row) -> list[EmonkError]:
             caught: list[EmonkError] = []
-            async with OpenAIServer([recorded(row, 1), Chunks([wire])]) as server:
+            async with OpenAIServer([recorded(row), Chunks([wire])]) as server:
                 model = OpenAIModel("m", base_url=server.base_url, api=row["api"])
                 for each in (row, row | {"stream": True}):
                     with pytest.raises(EmonkError) as error:
