@@ -1,29 +1,15 @@
 """Requests to chat completions, written as JSON. https://developers.openai.com/api/reference/resources/chat."""
 
-from collections.abc import Mapping, Sequence
-
-import msgspec
+from collections.abc import Sequence
+from typing import ClassVar
 
 from emonk.messages import AssistantMessage, Blob, Foreign, Message, Text, Thinking, ToolCall, ToolMessage, UserMessage
 from emonk.models.media import last_user
-from emonk.models.openai.endpoint import Endpoint, reasons
-from emonk.models.openai.identifiers import CallIds, original_names, tool_name
+from emonk.models.openai.endpoint import Endpoint
+from emonk.models.openai.identifiers import CallIds, tool_name
 from emonk.models.openai.media import data_url, kind_of, sound_format, text_of
-from emonk.models.openai.written import (
-    ANSWER_NAME,
-    NO_PARAMETERS,
-    Json,
-    Written,
-    arguments_of,
-    cache_key,
-    effort_of,
-    encode,
-    encode_body,
-    images_of,
-    is_strict,
-    unencodable,
-    user_parts,
-)
+from emonk.models.openai.writer import RequestWriter
+from emonk.models.openai.written import NO_PARAMETERS, Json, arguments_of, images_of, is_strict, user_parts
 from emonk.models.protocol import ModelRequest, ToolLike
 
 REASONING_FIELDS = ("reasoning_content", "reasoning")
@@ -33,80 +19,44 @@ DETAILS = "reasoning_details"
 """OpenRouter's, which holds signatures and what is encrypted: https://openrouter.ai/docs/use-cases/reasoning-tokens."""
 
 
-class ChatWriter:
-    """Writes requests; the tools are encoded once for as long as they stay the same."""
+class ChatWriter(RequestWriter):
+    """Requests to chat completions."""
+
+    streaming: ClassVar[Json] = {"stream": True, "stream_options": {"include_usage": True}}
 
     def __init__(self, name: str, endpoint: Endpoint) -> None:
-        self._name = name
-        self._endpoint = endpoint
+        super().__init__(name, endpoint)
         self._marks_cache = endpoint.marks_cache(name)
-        self._tools: tuple[ToolLike, ...] = ()
-        self._encoded_tools = msgspec.Raw(b"[]")
-        self._names: Mapping[str, str] = {}
 
-    def write(self, request: ModelRequest, *, stream: bool = False) -> Written:
-        """The JSON body of a request.
+    def conversation(self, request: ModelRequest) -> Json:
+        messages = write_messages(request.messages, self._endpoint)
+        if request.instructions:
+            messages.insert(0, {"role": "system", "content": request.instructions})
+        return {"model": self._name, "messages": messages}
 
-        Raises:
-            InvalidConfig: `unencodable_request`: something in it has no JSON form; or a part is not taken.
-        """
-        own = self._endpoint.own
-        names: Mapping[str, str] = {}
-        try:
-            messages = write_messages(request.messages, self._endpoint)
-            if request.instructions:
-                messages.insert(0, {"role": "system", "content": request.instructions})
-            body: Json = {"model": self._name, "messages": messages}
-            if request.tools:
-                body["tools"], names = self._declarations(tuple(request.tools))
-                if choice := _choice(request):
-                    body["tool_choice"] = choice
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise unencodable(error) from error
-        self._settings(request, body)
-        if request.cache_prompt and own:
-            body["prompt_cache_key"] = cache_key(request, request.tools)
-        elif request.cache_prompt and self._marks_cache:
-            body["cache_control"] = {"type": "ephemeral"}
-        if stream:
-            body["stream"] = True
-            body["stream_options"] = {"include_usage": True}
-        return Written(encode_body(body), names)
-
-    def _declarations(self, tools: tuple[ToolLike, ...]) -> tuple[msgspec.Raw, Mapping[str, str]]:
-        if tools != self._tools:
-            declared = [{"type": "function", "function": self._function(tool)} for tool in tools]
-            self._encoded_tools = msgspec.Raw(encode(declared))
-            self._names = original_names(tool.name for tool in tools)
-            self._tools = tools
-        return self._encoded_tools, self._names
-
-    def _function(self, tool: ToolLike) -> Json:
+    def declaration(self, tool: ToolLike) -> Json:
         function: Json = {"name": tool_name(tool.name), "description": tool.description}
         function["parameters"] = tool.parameters or NO_PARAMETERS
         if self._endpoint.own and is_strict(tool.parameters):
             function["strict"] = True
-        return function
+        return {"type": "function", "function": function}
 
-    def _settings(self, request: ModelRequest, body: Json) -> None:
-        own, thinks = self._endpoint.own, reasons(self._name)
-        if request.max_output_tokens is not None:
-            # Compatible servers know the older name; OpenAI's reasoning models, wherever they are, only the newer.
-            modern = own or (thinks and "/" not in self._name)
-            body["max_completion_tokens" if modern else "max_tokens"] = request.max_output_tokens
-        if request.temperature is not None and not (own and thinks):
-            body["temperature"] = request.temperature
-        if effort := effort_of(self._name, request.reasoning_effort, own=own):
-            body["reasoning_effort"] = effort
-        if (schema := request.output_schema) is not None:
-            described = {"name": ANSWER_NAME, "schema": schema, "strict": is_strict(schema)}
-            body["response_format"] = {"type": "json_schema", "json_schema": described}
+    def choice(self, tool: str) -> Json:
+        return {"type": "function", "function": {"name": tool}}
 
+    def limit(self, tokens: int) -> Json:
+        # Compatible servers know the older name; OpenAI's reasoning models, wherever they are, only the newer.
+        modern = self._endpoint.own or (self._thinks and "/" not in self._name)
+        return {"max_completion_tokens" if modern else "max_tokens": tokens}
 
-def _choice(request: ModelRequest) -> str | Json:
-    if request.required_tool:
-        return {"type": "function", "function": {"name": tool_name(request.required_tool)}}
-    return "" if request.tool_choice == "auto" else request.tool_choice
+    def effort(self, word: str) -> Json:
+        return {"reasoning_effort": word}
+
+    def form(self, described: Json) -> Json:
+        return {"response_format": {"type": "json_schema", "json_schema": described}}
+
+    def cache(self, request: ModelRequest) -> Json:
+        return {"cache_control": {"type": "ephemeral"}} if self._marks_cache else super().cache(request)
 
 
 def write_messages(messages: Sequence[Message], endpoint: Endpoint) -> list[Json]:

@@ -3,9 +3,8 @@
 Nothing is kept at the server (`store` is false): the conversation goes with every request, reasoning encrypted.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-
-import msgspec
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 from emonk.messages import (
     AssistantMessage,
@@ -21,24 +20,11 @@ from emonk.messages import (
 )
 from emonk.models.fields import as_list, as_text
 from emonk.models.media import last_user
-from emonk.models.openai.endpoint import Endpoint, reasons
-from emonk.models.openai.identifiers import CallIds, original_names, tool_name
+from emonk.models.openai.endpoint import Endpoint
+from emonk.models.openai.identifiers import CallIds, tool_name
 from emonk.models.openai.media import data_url, kind_of, text_of
-from emonk.models.openai.written import (
-    ANSWER_NAME,
-    NO_PARAMETERS,
-    Json,
-    Written,
-    arguments_of,
-    cache_key,
-    effort_of,
-    encode,
-    encode_body,
-    images_of,
-    is_strict,
-    unencodable,
-    user_parts,
-)
+from emonk.models.openai.writer import RequestWriter
+from emonk.models.openai.written import NO_PARAMETERS, Json, arguments_of, images_of, is_strict, user_parts
 from emonk.models.protocol import ModelRequest, ToolLike
 
 LEAST_OUTPUT = 16
@@ -50,81 +36,40 @@ PHASES = frozenset({"commentary", "final_answer"})
 _ENCRYPTED = "reasoning.encrypted_content"
 
 
-class ResponsesWriter:
-    """Writes requests; the tools are encoded once for as long as they stay the same."""
+class ResponsesWriter(RequestWriter):
+    """Requests to the responses API."""
 
-    def __init__(self, name: str, endpoint: Endpoint) -> None:
-        self._name = name
-        self._endpoint = endpoint
-        self._tools: tuple[ToolLike, ...] = ()
-        self._encoded_tools = msgspec.Raw(b"[]")
-        self._names: Mapping[str, str] = {}
+    streaming: ClassVar[Json] = {"stream": True}
 
-    def write(self, request: ModelRequest, *, stream: bool = False) -> Written:
-        """The JSON body of a request.
-
-        Raises:
-            InvalidConfig: `unencodable_request`: something in it has no JSON form; or a part is not taken.
-        """
-        names: Mapping[str, str] = {}
-        try:
-            body: Json = {
-                "model": self._name,
-                "input": write_input(request.messages, self._endpoint, self._name),
-                "store": False,
-            }
-            if request.instructions:
-                body["instructions"] = request.instructions
-            if request.tools:
-                body["tools"], names = self._declarations(tuple(request.tools))
-                if choice := _choice(request):
-                    body["tool_choice"] = choice
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise unencodable(error) from error
-        self._settings(request, body)
-        if request.cache_prompt and self._endpoint.own:
-            body["prompt_cache_key"] = cache_key(request, request.tools)
-        if stream:
-            body["stream"] = True
-        return Written(encode_body(body), names)
-
-    def _declarations(self, tools: tuple[ToolLike, ...]) -> tuple[msgspec.Raw, Mapping[str, str]]:
-        if tools != self._tools:
-            declared = [
-                {
-                    "type": "function",
-                    "name": tool_name(tool.name),
-                    "description": tool.description,
-                    "parameters": tool.parameters or NO_PARAMETERS,
-                    "strict": self._endpoint.own and is_strict(tool.parameters),
-                }
-                for tool in tools
-            ]
-            self._encoded_tools = msgspec.Raw(encode(declared))
-            self._names = original_names(tool.name for tool in tools)
-            self._tools = tools
-        return self._encoded_tools, self._names
-
-    def _settings(self, request: ModelRequest, body: Json) -> None:
-        own, thinks = self._endpoint.own, reasons(self._name)
-        if request.max_output_tokens is not None:
-            limit = request.max_output_tokens
-            body["max_output_tokens"] = max(limit, LEAST_OUTPUT) if own else limit
-        if request.temperature is not None and not (own and thinks):
-            body["temperature"] = request.temperature
-        if effort := effort_of(self._name, request.reasoning_effort, own=own):
-            body["reasoning"] = {"effort": effort}
-        if thinks:
+    def conversation(self, request: ModelRequest) -> Json:
+        items = write_input(request.messages, self._endpoint, self._name)
+        body: Json = {"model": self._name, "input": items, "store": False}
+        if request.instructions:
+            body["instructions"] = request.instructions
+        if self._thinks:
             body["include"] = [_ENCRYPTED]
-        if (schema := request.output_schema) is not None:
-            described = {"type": "json_schema", "name": ANSWER_NAME, "schema": schema, "strict": is_strict(schema)}
-            body["text"] = {"format": described}
+        return body
 
+    def declaration(self, tool: ToolLike) -> Json:
+        return {
+            "type": "function",
+            "name": tool_name(tool.name),
+            "description": tool.description,
+            "parameters": tool.parameters or NO_PARAMETERS,
+            "strict": self._endpoint.own and is_strict(tool.parameters),
+        }
 
-def _choice(request: ModelRequest) -> str | Json:
-    if request.required_tool:
-        return {"type": "function", "name": tool_name(request.required_tool)}
-    return "" if request.tool_choice == "auto" else request.tool_choice
+    def choice(self, tool: str) -> Json:
+        return {"type": "function", "name": tool}
+
+    def limit(self, tokens: int) -> Json:
+        return {"max_output_tokens": max(tokens, LEAST_OUTPUT) if self._endpoint.own else tokens}
+
+    def effort(self, word: str) -> Json:
+        return {"reasoning": {"effort": word}}
+
+    def form(self, described: Json) -> Json:
+        return {"text": {"format": {"type": "json_schema", **described}}}
 
 
 def write_input(messages: Sequence[Message], endpoint: Endpoint, model: str = "") -> list[Json]:

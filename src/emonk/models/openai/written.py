@@ -17,9 +17,6 @@ from emonk.models.protocol import ModelRequest, ReasoningEffort, ToolLike
 
 Json = dict[str, Any]
 
-ANSWER_NAME = "answer"
-"""What the schema of an answer is called; OpenAI wants a name."""
-
 NO_PARAMETERS: Json = {"type": "object", "properties": {}}
 
 _EFFORTS = (
