@@ -117,12 +117,6 @@ def sellers() -> list[str]:
     return [one.id for one in _snapshot().providers]
 
 
-@lru_cache(maxsize=64)
-def names_of(provider: str) -> tuple[str, ...]:
-    """The models of a provider."""
-    return tuple(model.id for one in _snapshot().providers if one.id == provider for model in one.models)
-
-
 def _snapshot() -> "DataSnapshot":
     from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - 0.3 s of CPU that only priced models should pay
 

@@ -1,13 +1,12 @@
 """Where a model is sold: its own provider first, then whoever the answer, the endpoint or the name tells."""
 
-import difflib
 import os
 from collections.abc import Iterator
 from datetime import date, datetime
 from functools import lru_cache
 
-from emonk.costs.catalogue import Listing, find, names_of, seller_at, seller_of_name, sellers
-from emonk.models.retired import has_ended
+from emonk.costs.catalogue import Listing, find, seller_at, seller_of_name, sellers
+from emonk.models.names import sold_near
 from emonk.models.specs import PRICED_AS
 
 _RESELLERS = frozenset({"cursor", "github-copilot", "openai-decisions", "quicksilverpro", "typesafe"})
@@ -52,11 +51,7 @@ def anywhere(seller: str, model: str, *, told: str | None, at: datetime) -> List
 @lru_cache(maxsize=256)
 def near(seller: str, model: str, today: date) -> tuple[str, ...]:
     """Names of models that are much like that one, and have not ended by that day."""
-    names = names_of(seller)
-    if "/" in model:
-        names += names_of("openrouter")
-    lasting = [name for name in names if not has_ended(seller, name, today)]
-    return tuple(difflib.get_close_matches(model.lower(), lasting, 3, 0.5))
+    return sold_near(model, (seller, "openrouter") if "/" in model else (seller,), today)
 
 
 def _places(seller: str, model: str, told: str | None) -> Iterator[tuple[str, str]]:

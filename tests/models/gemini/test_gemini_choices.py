@@ -191,7 +191,7 @@ def test_a_wrong_model_name_says_the_known_ones() -> None:
     assert "gemini-3.8-flash" in names_hint("vertex", "gemini-3.8-flahs")
     assert names_hint("gemini", "zzz") == "check that 'zzz' is a model that this key may use"
     assert "known names" not in names_hint("gemini", "claude-haiku-4-5")
-    assert names_near("unheard-of", "x") == []
+    assert names_near("unheard-of", "x") == ()
 
 
 def test_calls_of_a_stream_are_counted_over_its_chunks() -> None:
