@@ -51,7 +51,8 @@ def anywhere(seller: str, model: str, *, told: str | None, at: datetime) -> List
 @lru_cache(maxsize=256)
 def near(seller: str, model: str, today: date) -> tuple[str, ...]:
     """Names of models that are much like that one, and have not ended by that day."""
-    return sold_near(model, (seller, "openrouter") if "/" in model else (seller,), today)
+    sellers = {seller, "openrouter"} if "/" in model else {seller}
+    return sold_near(model, sorted(sellers), today)
 
 
 def _places(seller: str, model: str, told: str | None) -> Iterator[tuple[str, str]]:
