@@ -3,18 +3,21 @@
 import asyncio
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from emonk.cli import router
 from emonk.events import Event, Logged, Routed, StepFailed, TurnFinished, UserSaid
 from emonk.messages import Text
 from emonk.records import SessionKey
 from emonk.routing.outcomes import Outcome, encode_outcomes
 from emonk.store.connect import connect
 from tests.cli.running import emonk, refused
+from tests.cli.test_passing import screen_of
 
 
 @pytest.fixture
@@ -56,6 +59,30 @@ def test_it_speaks_json(rows: Path, tmp_path: Path) -> None:
     assert judged["random"]["apgr"] < judged["classifier"]["apgr"] <= judged["oracle"]["apgr"]
     scored = spoken("score", "--model", model, "please derive the integral number 3")
     assert (scored["goes_to"], scored["threshold"]) == ("lead", trained["threshold"])
+
+
+@pytest.mark.parametrize("command", ["train", "eval"])
+def test_a_terminal_sees_how_far_it_is_and_only_ever_forward(
+    rows: Path, tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = screen_of(monkeypatch)
+    if command == "train":
+        router.train(rows, tmp_path / "model", lead_share=0.5)
+    else:
+        router.evaluate(rows, folds=2)
+    doing = {"train": "learning", "eval": "judging"}[command]
+    told = re.findall(rf"\r\x1b\[K{doing}: (\d+)%", screen.getvalue())
+    parts = [int(part) for part in told]
+    assert parts == sorted(parts)
+    assert len(parts) > 20
+    assert parts[-1] >= 98
+    assert screen.getvalue().endswith("\r\x1b[K")
+
+
+def test_json_is_alone_on_a_terminal_too(rows: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    screen = screen_of(monkeypatch)
+    router.train(rows, tmp_path / "model", lead_share=0.5, as_json=True)
+    assert screen.getvalue() == ""
 
 
 def test_broken_lines_are_refused_or_left_out(rows: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from emonk.cli.passing import PassingLine
 from emonk.cli.session_place import AgentOption, JsonOption, Place, SessionArgument, ask, place_of, with_session
 from emonk.cli.tenants import SHIPPED, agent_file, load_agent
 from emonk.cli.terminal import note, one_line, say
@@ -107,7 +108,11 @@ def _run(
     from emonk.events import UserSaid  # noqa: PLC0415 - as above
 
     count = sum(isinstance(logged.event, UserSaid) and logged.revision >= wish.first for logged in events)
-    progress = _Progress(count)
+    numbers, line = iter(range(1, count + 1)), PassingLine(silent=0)
+
+    def begins() -> None:
+        if number := next(numbers, None):
+            line.show(f"turn {number} of {count} runs again ...")
 
     async def main(store: "Store") -> None:
         turns = run_again(
@@ -120,21 +125,21 @@ def _run(
             run_readonly=wish.run_readonly,
             billed_in=store,
         )
-        progress.show()
+        begins()
         async with aclosing(turns):
             async for turn in turns:
-                progress.hide()
+                line.clear()
                 over(turn)
-                progress.show()
+                begins()
 
     try:
         ask(wish.place, main)
     except KeyboardInterrupt:
-        progress.hide()
+        line.clear()
         note("interrupted")
         return True
     finally:
-        progress.hide()
+        line.clear()
     return False
 
 
@@ -178,25 +183,3 @@ def _verdict(turns: "list[TurnComparison]") -> int:
     from emonk.cli.differences import differs  # noqa: PLC0415 - as above
 
     return FAILED if any(differs(turn) for turn in turns) else 0
-
-
-class _Progress:
-    """Which turn runs, on a terminal, in a line that goes away."""
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._number = 0
-        self._shown = False
-
-    def show(self) -> None:
-        self._number += 1
-        if self._number <= self._count and sys.stderr.isatty():
-            sys.stderr.write(f"turn {self._number} of {self._count} runs again ...")
-            sys.stderr.flush()
-            self._shown = True
-
-    def hide(self) -> None:
-        if self._shown:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-        self._shown = False

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from emonk.cli.passing import Progress
 from emonk.cli.router_target import check_model_target, check_rows_target, write_rows
 from emonk.cli.session_place import JsonOption, ask, place_of
 from emonk.cli.terminal import note, one_line, say
 from emonk.cli.trouble import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from emonk.routing.classifier import Part
     from emonk.routing.outcomes import Outcomes
     from emonk.routing.own_outcomes import OwnOutcomes
     from emonk.store.protocol import Store
 
-SILENT_SECONDS = 1.0
 SHOWN = 10
 FEW = 200
 PAGE = 500
@@ -55,12 +55,9 @@ def train(
 
     check_model_target(out, data, force=force)
     outcomes = _read(data, skip_broken=skip_broken)
-    progress = _Progress("learning")
     began = time.process_time()
-    try:
-        made = Classifier.train(outcomes.pairs(), lead_share=lead_share, told=progress.show)
-    finally:
-        progress.end()
+    with Progress("learning", rounds=_rounds(len(outcomes.rows)), quiet=as_json) as progress:
+        made = Classifier.train(outcomes.pairs(), lead_share=lead_share, told=progress.told)
     made.save(out)
     words, features = made.top(SHOWN)
     facts = {
@@ -111,14 +108,15 @@ def evaluate(
     rows = _read(data, skip_broken=skip_broken).rows
     figures = {"random": judging.random_figures(rows, prices)}
     figures["prompt length"] = judging.judge(judging.length_scores(rows), rows, prices)
-    progress = _Progress("judging")
-    try:
+    with Progress("judging", rounds=folds * _rounds(len(rows) - len(rows) // folds), quiet=as_json) as progress:
+
+        def learn(pairs: "list[tuple[str, bool]]") -> "Callable[[str], float]":
+            return Classifier.train(pairs, told=progress.told).score
+
         if model is None:
-            scores = judging.out_of_fold_scores(rows, folds=folds, seed=seed, told=progress.show)
+            scores = judging.out_of_fold_scores(rows, folds=folds, seed=seed, train=learn)
         else:
             scores = list(map(Classifier.load(model).score, (row.prompt for row in rows)))
-    finally:
-        progress.end()
     figures["classifier"] = judging.judge(scores, rows, prices)
     figures["oracle"] = judging.judge(judging.oracle_scores(rows), rows, prices)
     if as_json:
@@ -174,15 +172,12 @@ def export(
 
     check_rows_target(out, force=force)
     place = place_of(agent)
-    progress = _Progress("reading sessions")
 
     async def query(store: "Store") -> OwnOutcomes:
-        return await _own(store, place.agent, progress)
+        return await _own(store, place.agent)
 
-    try:
+    with Progress("reading sessions", quiet=as_json):
         found = ask(place, query) or OwnOutcomes()
-    finally:
-        progress.end()
     if not found.rows:
         said = f"no turn tells how the worker did ({found.left_out} do not)"
         raise UsageError(said, "turns count of agents with a worker and a lead, in which the worker had its chance")
@@ -195,7 +190,7 @@ def export(
     say(f"{counted(found.left_out, 'turn')} {'tells' if found.left_out == 1 else 'tell'} nothing of the worker")
 
 
-async def _own(store: "Store", agent: str | None, progress: "_Progress") -> "OwnOutcomes":
+async def _own(store: "Store", agent: str | None) -> "OwnOutcomes":
     """The outcomes in all sessions, the oldest last."""
     from emonk.routing.own_outcomes import OwnOutcomes  # noqa: PLC0415 - as above
 
@@ -207,9 +202,15 @@ async def _own(store: "Store", agent: str | None, progress: "_Progress") -> "Own
                 events += [logged.event for logged in part]
                 after = part[-1].revision
             found.add(events)
-            progress.show(None)
         before = page[-1].last_active
     return found
+
+
+def _rounds(rows: int) -> int:
+    """How many times a training learns: where rows are few, again without some for the threshold."""
+    from emonk.routing.classifier import CROSS_FITTED, CROSS_FOLDS  # noqa: PLC0415 - as above
+
+    return 1 if rows > CROSS_FITTED else 1 + min(CROSS_FOLDS, rows)
 
 
 def _read(data: Path, *, skip_broken: bool) -> "Outcomes":
@@ -234,26 +235,3 @@ def _print_json(found: object) -> None:
     import msgspec  # noqa: PLC0415 - as above
 
     say(msgspec.json.encode(found).decode())
-
-
-class _Progress:
-    """How far it is, on a terminal, once it has taken longer than a second."""
-
-    def __init__(self, doing: str) -> None:
-        self._doing = doing
-        self._from = time.monotonic() + SILENT_SECONDS
-        self._shown = False
-
-    def show(self, part: float | None) -> None:
-        """Of 1; None where it is not known."""
-        if time.monotonic() >= self._from and sys.stderr.isatty():
-            far = "" if part is None else f": {part:.0%}"
-            sys.stderr.write(f"\r\x1b[K{self._doing}{far}")
-            sys.stderr.flush()
-            self._shown = True
-
-    def end(self) -> None:
-        """Leave the line empty."""
-        if self._shown:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()

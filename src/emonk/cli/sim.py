@@ -1,8 +1,6 @@
 """`emonk sim`: an agent's real turn code in a world that fails."""
 
 import signal
-import sys
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from importlib.resources import as_file, files
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
+from emonk.cli.passing import PassingLine
 from emonk.cli.tenants import SHIPPED, agent_file, load_agent
 from emonk.cli.terminal import say, visible
 from emonk.cli.trouble import FAILED, INTERRUPTED
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from emonk.testing.simulator.run import Outcome, Report
 
 SEEDS = 100
-SILENT_SECONDS = 1.0
 PACE_SECONDS = 0.2
 
 
@@ -42,11 +40,11 @@ def sim(
     from emonk.testing.simulator.run import Report  # noqa: PLC0415  help is shown without it
 
     loaded = load_agent(agent)
-    report, progress = Report(), _Progress(seeds or SEEDS)
+    report, line = Report(), PassingLine(pace=PACE_SECONDS)
 
     def seen(outcome: "Outcome") -> None:
         report.add(outcome)
-        progress.show(report.seeds)
+        line.show(f"{report.seeds} of {seeds or SEEDS} seeds")
 
     if seed is not None and seeds is None:
         return _show(loaded, seed, as_json=as_json)
@@ -55,7 +53,7 @@ def sim(
         _run(agent, loaded, seed or 0, seeds or SEEDS, seen)
     except KeyboardInterrupt:
         interrupted = True
-    progress.end()
+    line.clear()
     _print(_json(report, loaded) if as_json else _text(agent, report, loaded))
     if report.broken:
         return FAILED
@@ -190,26 +188,3 @@ class _InterruptsKept:
     def _keep(self, *_: object) -> None:
         self._came = True
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-class _Progress:
-    """How far it is, on a terminal, once it has taken longer than a second."""
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._next = time.monotonic() + SILENT_SECONDS
-        self._shown = False
-
-    def show(self, done: int) -> None:
-        now = time.monotonic()
-        if now >= self._next and sys.stderr.isatty():
-            sys.stderr.write(f"\r{done} of {self._count} seeds")
-            sys.stderr.flush()
-            self._next = now + PACE_SECONDS
-            self._shown = True
-
-    def end(self) -> None:
-        """Leave the line empty."""
-        if self._shown:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
