@@ -1,7 +1,9 @@
 import os
 import re
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
@@ -103,7 +105,7 @@ def test_a_plain_value_gets_its_type_after_substitution_and_a_quoted_one_stays_t
         name="7", llm=Llm("m"), limits=Limits(steps=7)
     )
     assert said(write(tmp_path, text.format("x", '"${N}"')), {"N": "7"}) == (
-        ":5: agent.limits.steps: expected int, got str"
+        ":5: agent.limits.steps: must be a whole number (at least 1), not text (leave out the quotes)"
     )
 
 
@@ -135,16 +137,22 @@ def test_numbers_and_null_follow_the_core_schema(tmp_path: Path, text: str, expe
             ":8: agent.limits.zzz: is no known key (known here: steps, usd)",
         ),
         (("  name: weather\n", ""), ":1: agent.name: is missing"),
-        (("name: weather", "name: 3"), ":2: agent.name: expected str, got int" + QUOTES),
-        (("name: weather", "name: yes\n  debug: yes"), ":3: agent.debug: expected bool, got str"),
-        (("name: weather", "name: [a]"), ":2: agent.name: expected str, got array"),
+        (("name: weather", "name: 3"), ":2: agent.name: must be text, not 3" + QUOTES),
+        (
+            ("name: weather", "name: yes\n  debug: yes"),
+            ":3: agent.debug: must be true or false, not text (did you mean true?)",
+        ),
+        (("name: weather", "name: [a]"), ":2: agent.name: must be text, not a list"),
         (
             ("name: weather", "name: a\n  backend: gsc"),
-            ":3: agent.backend: invalid enum value 'gsc' (did you mean gcs?)",
+            ":3: agent.backend: must be gcs or local (did you mean gcs?)",
         ),
-        (("[google_chat,", "[google_chat, 4,"), ":6: agent.integrations[1]: expected str, got int" + QUOTES),
-        (("${STEPS:-5}", "0"), ":8: agent.limits.steps: expected int >= 1"),
-        (("name: weather", "name: a\n  models: {x: {steps: many}}"), ":3: agent.models: expected int, got str"),
+        (("[google_chat,", "[google_chat, 4,"), ":6: agent.integrations[1]: must be text, not 4" + QUOTES),
+        (("${STEPS:-5}", "0"), ":8: agent.limits.steps: must be a whole number (at least 1), not 0"),
+        (
+            ("name: weather", "name: a\n  models:\n    x: {steps: 2}\n    y: {steps: many}"),
+            ":5: agent.models.y.steps: must be a whole number (at least 1), not text",
+        ),
         (
             ("name: weather", "name: a\n  models: {x: {stepz: 1}}"),
             ":3: agent.models.x.stepz: is no known key (did you mean steps?)",
@@ -162,6 +170,70 @@ def test_numbers_and_null_follow_the_core_schema(tmp_path: Path, text: str, expe
 def test_a_mistake_is_told_with_its_line_and_key(tmp_path: Path, change: tuple[str, str], expected: str) -> None:
     path = write(tmp_path, GOOD.replace(*change))
     assert said(path, {"FALLBACK": "f", "HUB": "h"}) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        (str, "", "is empty, and must be text"),
+        (str, "{a: b}", "must be text, not keys with values"),
+        (str | None, "true", "must be text, not true" + QUOTES),
+        (str | int, "[1]", "must be text or a whole number, not a list"),
+        (int, "1.5", "must be a whole number, not 1.5"),
+        (int, "false", "must be a whole number, not false"),
+        (int | None, "'5'", "must be a whole number, not text (leave out the quotes)"),
+        (
+            Annotated[int, msgspec.Meta(ge=1, le=9)],
+            "9" * 40,
+            "must be a whole number (at least 1, at most 9), not such a number",
+        ),
+        (Annotated[float, msgspec.Meta(gt=0, lt=1)], ".nan", "must be a number (above 0, below 1), not nan"),
+        (float, "soon", "must be a number, not text"),
+        (Decimal, "a lot", "must be a number, not text"),
+        (Decimal | None, "[1]", "must be a number, not a list"),
+        (int, "1_000", "must be a whole number, not text"),
+        (int, "'1.5'", "must be a whole number, not text"),
+        (float, "'1.5'", "must be a number, not text (leave out the quotes)"),
+        (float, "'true'", "must be a number, not text"),
+        (bool, "'true'", "must be true or false, not text (leave out the quotes)"),
+        (bool, "'1'", "must be true or false, not text"),
+        (bool, "no", "must be true or false, not text (did you mean false?)"),
+        (bool, "3", "must be true or false, not 3"),
+        (bool, "perhaps", "must be true or false, not text"),
+        (date, "soon", "must be a date such as 2026-11-26"),
+        (Literal["low", "mid", "high"], "hihg", "must be high, low or mid (did you mean high?)"),
+        (Literal["low", "high"], "zzz", "must be high or low"),
+        (Literal["low", "high"], "[low]", "must be high or low, not a list"),
+        (list[str], "github", "must be a list, not text (put it in square brackets to make it a list)"),
+        (list[str], "{a: b}", "must be a list, not keys with values (begin each entry with a dash)"),
+        (Llm, "offline", "must be keys with values, not text (known here: model, fallback, location)"),
+        (Llm | None, "[offline]", "must be keys with values, not a list (known here: model, fallback, location)"),
+        (Llm, "~", "is empty, and must be keys with values (known here: model, fallback, location)"),
+        (dict[str, int], "3", "must be keys with values, not 3"),
+    ],
+)
+def test_a_wrong_type_is_told_in_the_words_of_yaml(tmp_path: Path, kind: Any, value: str, expected: str) -> None:
+    document = msgspec.defstruct("Document", [("section", msgspec.defstruct("Section", [("key", kind)]))])
+    path = write(tmp_path, f"section:\n  key: {value}\n")
+    with pytest.raises(InvalidConfig) as caught:
+        load(path, document, env={})
+    assert str(caught.value) == f"{path}:2: section.key: {expected}"
+
+
+def test_a_wrong_type_under_any_key_is_told_with_that_key(tmp_path: Path) -> None:
+    """Also when others before it are of a section that refuses them itself."""
+    kind = dict[str, list[dict[str, Budget | None]]]
+    document = msgspec.defstruct("Document", [("section", kind)])
+    path = write(tmp_path, "section:\n  a: []\n  b:\n    - c: {usd: 1}\n      d:\n        usd: many\n")
+    with pytest.raises(InvalidConfig, match=re.escape(f"{path}:6: section.b[0].d.usd: must be a number, not text")):
+        load(path, document, env={})
+
+
+def test_text_that_does_not_fit_is_not_repeated(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD.replace("${STEPS:-5}", "${KEY}").replace("name: weather", "name: a\n  backend: local"))
+    assert "s3cret" not in said(path, {"FALLBACK": "f", "HUB": "h", "KEY": "s3cret"})
+    path = write(tmp_path, GOOD.replace("name: weather", "name: a\n  backend: ${KEY}"))
+    assert "s3cret" not in said(path, {"FALLBACK": "f", "HUB": "h", "KEY": "s3cret"})
 
 
 def test_what_a_section_itself_refuses_is_told_with_the_line_of_the_section(tmp_path: Path) -> None:
@@ -184,8 +256,8 @@ def test_a_missing_variable_is_told_with_line_key_and_name(tmp_path: Path) -> No
         ("", ":1: is empty"),
         ("# only a comment\n", ":1: is empty"),
         ("~", ":1: is empty"),
-        ("- a\n", ":1: must be a mapping of keys to values (begin with `agent:`)"),
-        ("word", ":1: must be a mapping of keys to values (begin with `agent:`)"),
+        ("- a\n", ":1: must be keys with values (begin with `agent:`)"),
+        ("word", ":1: must be keys with values (begin with `agent:`)"),
         ("agent:\n  name: a\n\n  \xff", None),
         (b"agent:\n  name: \xff\n", ":2: is not UTF-8 (save the file as UTF-8)"),
         (b"agent:\n\n  name: \x00\n", ":3: holds the character U+0000, which YAML does not allow"),

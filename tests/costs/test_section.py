@@ -110,9 +110,9 @@ FILE = "agent:\n  name: a\n  llm: {model: offline}\n  prices:\n    - model: open
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        ("      output: -1\n", r":7: agent\.prices\[0\]\.output: expected float >= 0"),
-        ("      output: .nan\n", r":7: agent\.prices\[0\]\.output: expected float >= 0"),
-        ("      output: free\n", r":7: agent\.prices\[0\]\.output: expected float, got str"),
+        ("      output: -1\n", r":7: agent\.prices\[0\]\.output: must be a number \(at least 0\), not -1"),
+        ("      output: .nan\n", r":7: agent\.prices\[0\]\.output: must be a number \(at least 0\), not nan"),
+        ("      output: free\n", r":7: agent\.prices\[0\]\.output: must be a number \(at least 0\), not text"),
         ("      output: 1\n      cached: 1\n", r":8: agent\.prices\[0\]\.cached: is no known key .*cached_input"),
         ("      output: 1e999\n", r":5: agent\.prices\[0\]: the price of .*, output, is inf"),
         ("      output: 1\n      from: soon\n", r":8: agent\.prices\[0\]\.from: "),

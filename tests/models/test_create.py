@@ -37,3 +37,9 @@ def test_a_file_says_the_same_of_it() -> None:
         with pytest.raises(InvalidConfig, match="names no model this version has") as caught:
             LlmSection(name)
         assert caught.value.hint == hint
+
+
+def test_a_file_without_a_model_is_told_which_there_are() -> None:
+    with pytest.raises(InvalidConfig, match=r"^llm\.model is empty") as caught:
+        LlmSection("")
+    assert caught.value.hint == ALL

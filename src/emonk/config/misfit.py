@@ -1,17 +1,21 @@
 """Fits what was read into a typed struct, and says of a misfit in which line and under which key it stands."""
 
-import difflib
 import re
 from typing import TypeVar, cast
 
 import msgspec
 
 from emonk.config.reader import Keys, Value, mistake
+from emonk.config.wanted import advice, alternatives, field_names, found, nearest, wanted
 from emonk.errors import InvalidConfig
 
 T = TypeVar("T")
 
 _PATH_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|(\[\.\.\.\])")
+
+_OF_WORDS = ("Invalid enum value", "Invalid RFC3339 encoded date")
+_OF_TYPES = ("Expected ", "Invalid decimal string", *_OF_WORDS)
+"""How msgspec begins when a value is not what its type takes; `_OF_WORDS` when it is text, but another one."""
 
 
 def fit(root: Value, schema: type[T], name: str) -> T:
@@ -22,13 +26,13 @@ def fit(root: Value, schema: type[T], name: str) -> T:
     """
     kind = msgspec.inspect.type_info(schema)
     if not root.is_mapping:
-        begin = "".join(f"begin with `{field}:`" for field in _field_names(kind)[:1])
-        raise mistake(name, root.line, (), "must be a mapping of keys to values", begin)
+        begin = "".join(f"begin with `{field}:`" for field in field_names(kind)[:1])
+        raise mistake(name, root.line, (), "must be keys with values", begin)
     _refuse_unknown_keys(name, root, kind, ())
     try:
         return msgspec.convert(root.content, schema)
     except msgspec.ValidationError as error:
-        raise _misfit(name, root, kind, str(error)) from None
+        raise _misfit(name, root, schema, kind, str(error)) from None
     except InvalidConfig as error:
         raise _refused_by_section(name, root, kind, error) from None
 
@@ -37,26 +41,15 @@ def _refuse_unknown_keys(name: str, value: Value, kind: msgspec.inspect.Type, ke
     for step, item in value.items.items():
         inner = _inside(kind, step)
         if inner is None:
-            known = _field_names(kind)
-            raise mistake(name, item.line, (*keys, step), "is no known key", _nearest(str(step), known))
+            known = field_names(kind)
+            raise mistake(name, item.line, (*keys, step), "is no known key", nearest(str(step), known))
         _refuse_unknown_keys(name, item, inner, (*keys, step))
-
-
-def _alternatives(kind: msgspec.inspect.Type) -> tuple[msgspec.inspect.Type, ...]:
-    if isinstance(kind, msgspec.inspect.UnionType):
-        return kind.types
-    return (kind,)
-
-
-def _field_names(kind: msgspec.inspect.Type) -> list[str]:
-    structs = [one for one in _alternatives(kind) if isinstance(one, msgspec.inspect.StructType)]
-    return [field.encode_name for struct in structs for field in struct.fields]
 
 
 def _inside(kind: msgspec.inspect.Type, step: str | int) -> msgspec.inspect.Type | None:
     """The type that stands under a key or position; None when a struct has no such field."""
     tried = False
-    for one in _alternatives(kind):
+    for one in alternatives(kind):
         match one:
             case msgspec.inspect.StructType(fields=fields):
                 tried = True
@@ -74,19 +67,53 @@ def _inside(kind: msgspec.inspect.Type, step: str | int) -> msgspec.inspect.Type
     return None if tried and isinstance(step, str) else msgspec.inspect.AnyType()
 
 
-def _misfit(name: str, root: Value, kind: msgspec.inspect.Type, said: str) -> InvalidConfig:
-    """Turn `Expected ..., got ... - at `$.agent.llm`` into a line of the file."""
+def _misfit(name: str, root: Value, schema: type, kind: msgspec.inspect.Type, said: str) -> InvalidConfig:
+    """Turn `Expected ..., got ... - at `$.agent.llm`` into a line of the file, in words that YAML has."""
     what, _, path = said.replace("`", "").partition(" - at ")
     value, keys = root, cast("Keys", ())
-    for key, index, _anything in _PATH_STEP.findall(path):
-        step = int(index) if index else key
+    for key, index, unnamed in _PATH_STEP.findall(path):
+        step: str | int = int(index) if index else key
+        if unnamed:
+            step = _culprit(root, keys, value, schema, said)
         if step not in value.items:
             break
         value, keys = value.items[step], (*keys, step)
         kind = _inside(kind, step) or msgspec.inspect.AnyType()
     if missing := re.fullmatch(r"Object missing required field (.+)", what):
         return mistake(name, value.line, (*keys, missing[1]), "is missing")
-    return mistake(name, value.line, keys, what[:1].lower() + what[1:], _advice(value.content, kind))
+    return mistake(name, value.line, keys, _complaint(what, value.content, kind), advice(value.content, kind))
+
+
+def _complaint(what: str, content: object, kind: msgspec.inspect.Type) -> str:
+    """What to say of a value: in the library's own words where its type is right, or there are none for it."""
+    takes = wanted(kind)
+    if not takes or not what.startswith(_OF_TYPES):
+        return what[:1].lower() + what[1:]
+    if content is None:
+        return f"is empty, and must be {takes}"
+    return f"must be {takes}" if what.startswith(_OF_WORDS) else f"must be {takes}, not {found(content)}"
+
+
+def _culprit(root: Value, keys: Keys, value: Value, schema: type, said: str) -> str | int:
+    """The key of a mapping under which the misfit is, which the library tells as `[...]`; none there, if none is."""
+    for step in value.items:
+        try:
+            msgspec.convert(_reduced(root, keys, step), schema)
+        except msgspec.ValidationError as error:
+            if str(error) == said:
+                return step
+        except InvalidConfig:
+            continue
+    return ""
+
+
+def _reduced(value: Value, keys: Keys, kept: str | int) -> object:
+    """The content with nothing but one key in the mapping that stands at `keys`."""
+    if not keys:
+        return {kept: value.items[kept].content}
+    items = {step: item.content for step, item in value.items.items()}
+    items[keys[0]] = _reduced(value.items[keys[0]], keys[1:], kept)
+    return items if value.is_mapping else list(items.values())
 
 
 def _refused_by_section(name: str, root: Value, kind: msgspec.inspect.Type, error: InvalidConfig) -> InvalidConfig:
@@ -101,7 +128,7 @@ def _refused_by_section(name: str, root: Value, kind: msgspec.inspect.Type, erro
 def _refusing(value: Value, kind: msgspec.inspect.Type) -> tuple[str | int, msgspec.inspect.Type] | None:
     for step, item in value.items.items():
         inner = _inside(kind, step) or msgspec.inspect.AnyType()
-        for one in _alternatives(inner):
+        for one in alternatives(inner):
             if isinstance(one, msgspec.inspect.StructType):
                 try:
                     msgspec.convert(item.content, one.cls)
@@ -112,30 +139,3 @@ def _refusing(value: Value, kind: msgspec.inspect.Type) -> tuple[str | int, msgs
             elif isinstance(one, msgspec.inspect.CollectionType | msgspec.inspect.DictType) and _refusing(item, one):
                 return step, one
     return None
-
-
-def _advice(content: object, kind: msgspec.inspect.Type) -> str:
-    if isinstance(content, bool | int | float) and any(
-        isinstance(one, msgspec.inspect.StrType) for one in _alternatives(kind)
-    ):
-        return "put it in quotes to make it text"
-    choices = [
-        str(choice)
-        for one in _alternatives(kind)
-        if isinstance(one, msgspec.inspect.LiteralType)
-        for choice in one.values
-    ]
-    choices += [
-        str(member.value)
-        for one in _alternatives(kind)
-        if isinstance(one, msgspec.inspect.EnumType)
-        for member in one.cls
-    ]
-    return _nearest(str(content), choices)
-
-
-def _nearest(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
-    if close:
-        return f"did you mean {close[0]}?"
-    return f"known here: {', '.join(known)}" if known else ""

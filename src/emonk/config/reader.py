@@ -141,7 +141,7 @@ class _Reader:
             text = event.value if self._env is None else substitute(event.value, self._env)
         except InvalidConfig as error:
             raise self._refuse(event, keys, error.message, error.hint) from None
-        return Value(_resolve(text) if event.implicit[0] else text, self._line(event), {}, 1)
+        return Value(resolve(text) if event.implicit[0] else text, self._line(event), {}, 1)
 
     def _sequence(self, event: Any, events: Iterator[Any], keys: Keys) -> Value:
         self._grow(event, keys, 1)
@@ -183,7 +183,7 @@ def _size(items: Mapping[str | int, Value]) -> int:
     return 1 + sum(item.size for item in items.values())
 
 
-def _resolve(text: str) -> object:
+def resolve(text: str) -> object:
     """What a plain scalar means in the core schema: https://yaml.org/spec/1.2.2/#1032-tag-resolution."""
     if text in _CONSTANTS:
         return _CONSTANTS[text]

@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from emonk.errors import InvalidConfig
-from emonk.models.specs import PRICED_AS, spec_hint
+from emonk.models.specs import PRICED_AS, SPECS, spec_hint
 
 
 class LlmSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -24,6 +24,8 @@ class LlmSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unpriced: Literal["notice", "allow"] = "notice"
 
     def __post_init__(self) -> None:
+        if not self.model:
+            raise InvalidConfig("llm.model is empty", hint=f"write {SPECS}")
         self.specs()
 
     def specs(self) -> dict[str, str]:
