@@ -5,6 +5,10 @@ from collections import Counter
 import aiohttp
 from aiohttp import web
 
+from emonk.testing.loopback import listen
+
+_WORD = "/words/{word}"
+
 
 class Remote:
     """Does what it is asked to, and remembers it.
@@ -19,13 +23,7 @@ class Remote:
         self.base_url = ""
 
     async def __aenter__(self) -> "Remote":
-        app = web.Application()
-        app.router.add_post("/words/{word}", self._do)
-        app.router.add_get("/words/{word}", self._tell)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.0)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.base_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        self._runner, self.base_url = await listen([web.post(_WORD, self._do), web.get(_WORD, self._tell)])
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -8,6 +8,7 @@ from aiohttp import ClientSession, web
 from emonk import Context, Happened, NotHappened, tool
 from emonk.records import Effect
 from emonk.skills.function import Tool
+from emonk.testing.loopback import listen
 
 KEY = "Idempotency-Key"
 
@@ -29,13 +30,7 @@ class Remote:
         self._gone = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_post("/posts", self._post)
-        app.router.add_get("/posts/{key}", self._find)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.0)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        self._runner, self.url = await listen([web.post("/posts", self._post), web.get("/posts/{key}", self._find)])
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -10,6 +10,7 @@ from aiohttp import web
 from emonk.clock import SYSTEM_CLOCK, Clock
 from emonk.testing.gcs_objects import Json, Objects, Refused, Stored
 from emonk.testing.gcs_uploads import Uploads
+from emonk.testing.loopback import everything, listen
 
 Fault = int | Literal["drop", "drop_after"]
 """A status; or a connection that is closed before the request does anything, or after it did."""
@@ -72,12 +73,7 @@ class GcsServer:
         self._faults += faults
 
     async def __aenter__(self) -> "GcsServer":
-        app = web.Application(client_max_size=_MAX_BODY)
-        app.router.add_route("*", "/{path:.*}", self._handle)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.0)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.base_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        self._runner, self.base_url = await listen(everything(self._handle), max_body=_MAX_BODY)
         self._uploads = Uploads(self._objects, self.base_url)
         return self
 

@@ -8,6 +8,8 @@ from urllib.parse import parse_qs
 
 from aiohttp import web
 
+from emonk.testing.loopback import listen
+
 Json = dict[str, Any]
 
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -44,12 +46,8 @@ class TokenServer:
         from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415 - comes with google-auth
 
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        app = web.Application()
-        app.router.add_post("/token", self._handle)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.0)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/token"
+        self._runner, url = await listen([web.post("/token", self._handle)])
+        self.url = f"{url}/token"
         return self
 
     async def __aexit__(self, *_: object) -> None:

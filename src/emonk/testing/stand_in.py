@@ -11,6 +11,7 @@ from aiohttp import web
 
 from emonk.models.fields import as_object
 from emonk.testing.answers import Answer, Chunks, Drop, Json, Plain, Raw, SeenRequest
+from emonk.testing.loopback import everything, listen
 
 _MAX_BODY = 64 << 20
 
@@ -83,12 +84,8 @@ class StandIn(ABC):
             await self._arrived.wait()
 
     async def __aenter__(self) -> Self:
-        app = web.Application(client_max_size=_MAX_BODY)
-        app.router.add_route("*", "/{path:.*}", self._handle)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.0)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
-        self.base_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}{self.root}"
+        self._runner, url = await listen(everything(self._handle), port=self._port, max_body=_MAX_BODY)
+        self.base_url = f"{url}{self.root}"
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import web
 
 from emonk.clock import Clock
+from emonk.testing.loopback import everything, listen
 
 GOOGLE_CHARACTERS, GOOGLE_BYTES = 4096, 32_000
 SLACK_CHARACTERS = 40_000
@@ -67,12 +68,7 @@ class WebhookServer:
         return (self._token, self._key) if self._kind == "google_chat" else (self._token,)
 
     async def __aenter__(self) -> "WebhookServer":
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._handle)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.0)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        base = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        self._runner, base = await listen(everything(self._handle))
         if self._kind == "slack":
             self.url = f"{base}/services/T0000/B0000/{self._token}"
         else:

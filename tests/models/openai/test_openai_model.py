@@ -32,6 +32,7 @@ from emonk.models.protocol import (
 )
 from emonk.records import Usage
 from emonk.testing.answers import Answer, Chunks, Drop, Raw
+from emonk.testing.loopback import listen
 from emonk.testing.openai import OpenAIServer
 from emonk.testing.openai_answers import (
     call,
@@ -397,12 +398,8 @@ class Held:
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[OpenAIModel]:
-        app = web.Application()
-        app.router.add_post("/v1/chat/completions", self._handle)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        model = OpenAIModel("gpt-test", base_url=f"http://127.0.0.1:{runner.addresses[0][1]}/v1")
+        runner, url = await listen([web.post("/v1/chat/completions", self._handle)])
+        model = OpenAIModel("gpt-test", base_url=f"{url}/v1")
         try:
             yield model
         finally:
