@@ -236,6 +236,28 @@ def test_text_that_does_not_fit_is_not_repeated(tmp_path: Path) -> None:
     assert "s3cret" not in said(path, {"FALLBACK": "f", "HUB": "h", "KEY": "s3cret"})
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("size is -1", ":3: sections[0].size: is -1"),
+        ("sections.size is -1", ":3: sections[0].size: is -1"),
+        ("sections.size is 5, below other, 7", ":3: sections[0].size: is 5, below other, 7"),
+        ("sections.more is missing", ":2: sections[0]: sections.more is missing"),
+        ("size and weight do not go together", ":2: sections[0]: size and weight do not go together"),
+    ],
+)
+def test_what_a_section_refuses_of_one_key_is_told_with_that_key(tmp_path: Path, said: str, expected: str) -> None:
+    def refuse(_: object) -> None:
+        raise InvalidConfig(said)
+
+    section = msgspec.defstruct("Section", [("size", int), ("other", int, 0)], namespace={"__post_init__": refuse})
+    document = msgspec.defstruct("Document", [("sections", list[section])])
+    path = write(tmp_path, "sections:\n  - other: 1\n    size: 5\n")
+    with pytest.raises(InvalidConfig) as caught:
+        load(path, document, env={})
+    assert str(caught.value) == f"{path}{expected}"
+
+
 def test_what_a_section_itself_refuses_is_told_with_the_line_of_the_section(tmp_path: Path) -> None:
     path = write(tmp_path, GOOD + "  budget:\n    usd: 0\n")
     assert said(path, {"FALLBACK": "f", "HUB": "h"}) == (

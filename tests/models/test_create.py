@@ -1,5 +1,6 @@
 """Model strings, and what is suggested for those that are misspelt."""
 
+import msgspec
 import pytest
 
 from emonk.errors import InvalidConfig
@@ -32,10 +33,12 @@ def test_a_misspelt_model_is_answered_with_one_that_is_taken(spec: str, hint: st
     assert caught.value.hint == hint
 
 
-def test_a_file_says_the_same_of_it() -> None:
+@pytest.mark.parametrize("key", ["model", "worker", "fallback"])
+def test_a_file_says_the_same_of_it_and_under_which_key(key: str) -> None:
     for name, hint in (("gpt-4o", "did you mean openai:gpt-4o?"), ("foo:bar", ALL)):
-        with pytest.raises(InvalidConfig, match="names no model this version has") as caught:
-            LlmSection(name)
+        said = rf"^llm\.{key} is '{name}', which names no model this version has"
+        with pytest.raises(InvalidConfig, match=said) as caught:
+            msgspec.convert({"model": "offline", key: name}, LlmSection)
         assert caught.value.hint == hint
 
 

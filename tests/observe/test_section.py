@@ -73,8 +73,8 @@ def test_a_url_that_cannot_work_is_refused_without_being_shown(tmp_path: Path, k
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("alerts: {every: 0}", r"alerts\.every is 0"),
-        ("alerts: {every: .nan}", r"alerts\.every is nan"),
+        ("alerts: {every: 0}", r"alerts\.every: is 0"),
+        ("alerts: {every: .nan}", r"alerts\.every: is nan"),
         ("alerts: {every: no}", "must be a number, not text"),
         ("alerts: {webhooks: [{kind: teams, url: x}]}", "kind: must be google_chat or slack|kind"),
         ("alerts: {webhooks: [{kind: slack}]}", "url: is missing"),

@@ -12,6 +12,8 @@ from emonk.errors import InvalidConfig
 T = TypeVar("T")
 
 _PATH_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|(\[\.\.\.\])")
+_OF_A_KEY = re.compile(r"(?:\w+\.)*(?P<key>\w+) (?=is )")
+"""How sections begin to say what is wrong with one of their keys: `budgets.session_usd is -1`."""
 
 _OF_WORDS = ("Invalid enum value", "Invalid RFC3339 encoded date")
 _OF_TYPES = ("Expected ", "Invalid decimal string", *_OF_WORDS)
@@ -117,11 +119,14 @@ def _reduced(value: Value, keys: Keys, kept: str | int) -> object:
 
 
 def _refused_by_section(name: str, root: Value, kind: msgspec.inspect.Type, error: InvalidConfig) -> InvalidConfig:
-    """Name the innermost section that refuses what it holds, which only says what is wrong and not where."""
+    """Name the innermost section that refuses what it holds, and the key with which its message begins if it does."""
     value, keys = root, cast("Keys", ())
     while inner := _refusing(value, kind):
         step, kind = inner
         value, keys = value.items[step], (*keys, step)
+    if (told := _OF_A_KEY.match(error.message)) and told["key"] in value.items:
+        key = told["key"]
+        return mistake(name, value.items[key].line, (*keys, key), error.message[told.end() :], error.hint)
     return mistake(name, value.line, keys, error.message, error.hint)
 
 

@@ -34,10 +34,10 @@ class LlmSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Raises:
             InvalidConfig: a name that says no provider and is not a Gemini model's.
         """
-        roles = {"lead": self.model, "worker": self.worker, "fallback": self.fallback}
-        return {role: self._spec(name) for role, name in roles.items() if name}
+        named = {"model": self.model, "worker": self.worker, "fallback": self.fallback}
+        return {"lead" if key == "model" else key: self._spec(key, name) for key, name in named.items() if name}
 
-    def _spec(self, name: str) -> str:
+    def _spec(self, key: str, name: str) -> str:
         provider, _, bare = name.partition(":")
         if provider == "vertex" and "/" not in bare:
             return self._at_vertex(bare)
@@ -46,7 +46,8 @@ class LlmSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if re.fullmatch(r"(models/)?(gemini|gemma)-[\w.-]+", name):
             bare = name.removeprefix("models/")
             return self._at_vertex(bare) if self.project_id else f"gemini:{bare}"
-        raise InvalidConfig(f"{name!r} names no model this version has", hint=spec_hint(name))
+        said = f"llm.{key} is {name!r}, which names no model this version has"
+        raise InvalidConfig(said, hint=spec_hint(name))
 
     def _at_vertex(self, name: str) -> str:
         """A model by as much of Google's full name as the section says."""
