@@ -261,6 +261,16 @@ def test_a_result_of_a_server_that_holds_nothing_is_not_sent() -> None:
     assert turns(user("hi"), AssistantMessage((call, empty), "anthropic"), user("so?")) == [said("hi", "so?")]
 
 
+@pytest.mark.parametrize("missing", ["id", "name", "input"])
+def test_a_call_of_a_server_that_is_not_whole_is_not_sent(missing: str) -> None:
+    call: dict[str, Any] = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}
+    paused = turns(user("hi"), AssistantMessage((Foreign("anthropic", call),), "anthropic"))
+    assert paused[-1] == {"role": "assistant", "content": [call]}
+    del call[missing]
+    sent = turns(user("hi"), AssistantMessage((Foreign("anthropic", call),), "anthropic"))
+    assert "server_tool_use" not in str(sent)
+
+
 def test_images_and_files_of_the_user() -> None:
     parts = (Text("See"), PNG, Blob("image/jpg", b"x"), Blob("application/pdf", b"%PDF"), Blob("text/csv", b"a,b"))
     sent = turns(user(parts))[0]["content"]

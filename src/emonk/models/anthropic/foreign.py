@@ -26,6 +26,9 @@ _FIELDS: Mapping[str, tuple[str, type | tuple[type, ...]]] = {
 https://platform.claude.com/docs/en/api/messages/create; one that it does not know refuses the whole request.
 """
 
+_TEXTS: Mapping[str, tuple[str, ...]] = {"redacted_thinking": ("data",), SERVER_CALL: ("id", "name")}
+"""The fields that hold a text which is not empty; of a result, the id of its call."""
+
 
 def sent_back(data: Json, *, thinking: bool) -> Json | None:
     """A block as it is sent; None when the API would not take it.
@@ -38,7 +41,7 @@ def sent_back(data: Json, *, thinking: bool) -> Json | None:
     field, of_type = _FIELDS.get(kind, ("", object))
     if not field or not isinstance(data.get(field), of_type) or (kind in THOUGHTS and not thinking):
         return None
-    return data if as_text(data.get(_id_field(kind))) else None
+    return data if all(as_text(data.get(one)) for one in _TEXTS.get(kind, ("tool_use_id",))) else None
 
 
 class ServerCalls:
@@ -64,8 +67,3 @@ def is_open(block: Json) -> bool:
 
 def _is_result(block: Json) -> bool:
     return block["type"] in _FIELDS and block["type"] not in {SERVER_CALL, "redacted_thinking"}
-
-
-def _id_field(kind: str) -> str:
-    """The field that holds a text that is not empty."""
-    return {"redacted_thinking": "data", SERVER_CALL: "id"}.get(kind, "tool_use_id")
