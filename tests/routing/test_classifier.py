@@ -167,8 +167,8 @@ def broken_files(folder: Path) -> Iterator[tuple[Path, str]]:
     yield folder, "is no file"
     (folder / "other").write_bytes(b"\x80\x04pickled")
     yield folder / "other", "is not the model of a router"
-    (folder / "later").write_bytes(b"emonk router model 3\n" + bytes(40))
-    yield folder / "later", "has version 3, not 2"
+    (folder / "later").write_bytes(b"emonk router model 4\n" + bytes(40))
+    yield folder / "later", "has version 4, not 3"
     with (folder / "large").open("wb") as file:
         file.truncate(MOST + 1)
     yield folder / "large", "is larger"

@@ -19,6 +19,8 @@ LEAD_SHARE = 0.7
 
 PENALTY = 3.0
 PIECES = 0.5
+WORDS = 0.85
+"""How far words are believed where there are many prompts; trees are grown on what that leaves."""
 SHAPE = trees.Shape()
 CROSS_FITTED, CROSS_FOLDS = 2000, 3
 """Up to so many prompts the threshold is set by scores of prompts that were not trained on, in so many parts; what more
@@ -42,14 +44,16 @@ class Classifier:
     """Scores a prompt: the higher, the more it needs the lead.
 
     The score is an estimate of the part of such prompts whose label was true, and may lie a little outside 0 to 1. A
-    linear model of words and boosted trees over what can be seen without knowing words (lengths, numbers, options) have
-    half a say each, or the words most of it where rows are few; to that come signs that a prompt is hard whatever was
-    learnt, which count where rows are few.
+    linear model of words has its say, and boosted trees over what can be seen without knowing words (lengths, numbers,
+    options), which have learnt where words err; to that come signs that a prompt is hard whatever was learnt. Where
+    rows are few the signs count more and the trees less.
     """
 
     def __init__(self, parameters: Parameters) -> None:
         self._parameters = parameters
-        self._trees_say = (1 - prior.few(parameters.rows)) / 2
+        few = prior.few(parameters.rows)
+        self._words_say = WORDS + (1 - WORDS) * few
+        self._trees_say = 1 - few
 
     @property
     def parameters(self) -> Parameters:
@@ -112,10 +116,10 @@ class Classifier:
     def explain(self, text: str) -> list[Part]:
         """What makes the score of a prompt, the weightiest first; the parts add up to it."""
         tokens, features = _look(text)
-        own, say = self._parameters, self._trees_say
+        own, say = self._parameters, self._words_say
         words = own.wording.parts(tokens)
-        found = [Part(f'"{word}"', value * (1 - say)) for word, value in words.items()]
-        seen = {NAMES[place]: value * say for place, value in trees.parts(own.trees, features).items()}
+        found = [Part(f'"{word}"', value * say) for word, value in words.items()]
+        seen = {NAMES[place]: value * self._trees_say for place, value in trees.parts(own.trees, features).items()}
         for sign, value in zip(prior.SIGNS, prior.parts(own.signs, tokens, features), strict=True):
             seen[sign] = seen.get(sign, 0.0) + value
         found += [Part(name, value) for name, value in seen.items()]
@@ -160,8 +164,8 @@ class Classifier:
         tokens, features = seen
         own = self._parameters
         signs = sum(prior.parts(own.signs, tokens, features))
-        words = own.wording.score(tokens)
-        return own.mean + words + self._trees_say * (trees.predict(own.trees, features) - words) + signs
+        words = self._words_say * own.wording.score(tokens)
+        return own.mean + words + self._trees_say * trees.predict(own.trees, features) + signs
 
 
 def _look(prompt: str) -> Seen:
@@ -175,12 +179,14 @@ def _learn(seen: Sequence[Seen], target: Sequence[float], told: Told) -> Paramet
     tokens, features = [words for words, _ in seen], [numbers for _, numbers in seen]
     mean = sum(target) / len(target)
     rest = [value - mean for value in target]
+    learnt = train_wording(tokens, rest, penalty=PENALTY, pieces=PIECES, told=lambda part: told(part * 0.8))
+    left = [value - WORDS * said for value, said in zip(rest, learnt.unseen, strict=True)]
     return Parameters(
         rows=len(seen),
         mean=mean,
         signs=prior.weigh_signs(tokens, features, prior.deviation(target)),
-        wording=train_wording(tokens, rest, penalty=PENALTY, pieces=PIECES, told=lambda part: told(part * 0.8)),
-        trees=trees.grow(features, rest, SHAPE, told=lambda part: told(0.8 + part * 0.2)),
+        wording=learnt.wording,
+        trees=trees.grow(features, left, SHAPE, told=lambda part: told(0.8 + part * 0.2)),
     )
 
 

@@ -1,6 +1,7 @@
 """What can be seen of a prompt without knowing its words: how long, how many numbers, what is asked, which options."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from math import log1p
 
@@ -24,6 +25,11 @@ _OPENINGS = {
 }  # fmt: skip
 _OPERATORS = frozenset("=+*/^<>|{}[]\u00d7\u00f7\u00b1\u221a\u2211\u222b\u2212\u2208\u2264\u2265")
 
+_KINDS = {
+    **dict.fromkeys(_COMPARING, "comparing"), **dict.fromkeys(_HEDGING, "hedging"),
+    **dict.fromkeys(_PERSONS, "person"), **dict.fromkeys(_OPERATORS, "operator"),
+}  # fmt: skip
+
 NAMES = (
     "characters", "words", "question characters", "question words", "numbers", "numbers per word", "largest number",
     "different numbers", "decimals", "operators", "operators per word", "capitals", "quotation marks", "commas",
@@ -39,14 +45,16 @@ def surface(question: str, tokens: Sequence[str]) -> list[float]:
     """One number for each of `NAMES`; counts are logarithms, so that a few of a thing differ and many do not."""
     words = [token for token in tokens if token.isalpha()]
     numbers = [token for token in tokens if token[0].isdigit()]
-    options = _OPTION.findall(question)
-    asked = question[: question.find("\n" + _first(options, question))] if options else question
+    first = _OPTION.search(question)
+    options = _OPTION.findall(question, first.start()) if first else []
+    asked = question[: first.start()] if first else question
     count, size = len(words) or 1, len(question)
+    found = Counter(tokens).__getitem__
     seen = frozenset(words)
     lengths = list(map(len, words)) or [0]
-    operators = sum(map(_OPERATORS.__contains__, tokens))
+    kinds = Counter([kind for token in tokens if (kind := _KINDS.get(token))])
+    operators = kinds["operator"]
     stops = question.count(". ") + question.count(".\n") + asked.count("?") + 1
-    found = tokens.count
     return [
         log1p(size), log1p(len(words)), log1p(len(asked)), log1p(asked.count(" ")), log1p(len(numbers)),
         len(numbers) / count, _largest(numbers), log1p(len(set(numbers))), float(any("." in n for n in numbers)),
@@ -54,18 +62,13 @@ def surface(question: str, tokens: Sequence[str]) -> list[float]:
         log1p(found('"') + found("\u201c")), log1p(found(",")), log1p(asked.count(".")), log1p(found("?")),
         log1p(question.count("\n")), log1p(found("$")), log1p(found("%")), log1p(_beyond_ascii(question)),
         sum(lengths) / count, log1p(max(lengths)), len(seen) / count,
-        sum(length > 8 for length in lengths) / count, *_options(options), float(not _NEGATED.isdisjoint(seen)),
-        log1p(asked.count("_")), float(asked.rstrip().endswith(":")), float(asked.rstrip().endswith("?")),
-        _opening(tokens), log1p(sum(map(_COMPARING.__contains__, words))),
-        log1p(sum(map(_HEDGING.__contains__, words))), log1p(sum(map(_PERSONS.__contains__, words))),
+        len([length for length in lengths if length > 8]) / count, *_options(options),
+        float(not _NEGATED.isdisjoint(seen)), log1p(asked.count("_")), float(asked.rstrip().endswith(":")),
+        float(asked.rstrip().endswith("?")), _opening(tokens), log1p(kinds["comparing"]),
+        log1p(kinds["hedging"]), log1p(kinds["person"]),
         log1p(found("(")), log1p(count / stops), _sweeping(question) if options else 0.0,
         log1p(found("'") + found("\u2019")),
     ]  # fmt: skip
-
-
-def _first(options: Sequence[str], question: str) -> str:
-    found = _OPTION.search(question)
-    return found.group(0)[1:] if found and options else ""
 
 
 def _options(options: Sequence[str]) -> tuple[float, ...]:

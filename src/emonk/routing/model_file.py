@@ -19,7 +19,7 @@ from emonk.routing.prior import SIGNS, Sign
 from emonk.routing.trees import Tree
 from emonk.routing.wording import Table, Wording
 
-VERSION = 2
+VERSION = 3
 MAGIC = b"emonk router model "
 MOST = 16_000_000
 """Bytes of the largest file that is read; a usual one has 1 to 4 million."""

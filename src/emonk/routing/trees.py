@@ -17,7 +17,7 @@ class Shape(msgspec.Struct, frozen=True):
     """How trees are grown."""
 
     trees: int = 150
-    leaves: int = 8
+    leaves: int = 6
     rate: float = 0.06
     least: int = 30
     shrink: float = 20.0

@@ -1,8 +1,9 @@
 """How hard a prompt is by its words: a linear model over words, pairs of words and pieces of words.
 
-Words and pairs are weighted as in TF-IDF with a logarithmic count, each prompt's to length 1. Pieces (3 to 5 letters,
-with the word's edges) let a word that was never seen be judged by those that look like it; what they say of a known
-word is one number, so that a prompt is scored by looking up its words.
+Words and pairs are weighted as in TF-IDF with a logarithmic count, each prompt's to one length, which is the larger the
+shorter the prompt is: in a long one, words that are not about what is asked add noise. Pieces (3 to 5 letters, with the
+word's edges) let a word that was never seen be judged by those that look like it; what they say of a known word is one
+number, so that a prompt is scored by looking up its words.
 """
 
 from collections import Counter
@@ -15,6 +16,9 @@ import msgspec
 SHORTEST, LONGEST = 3, 5
 CAPPED = 40
 """Characters of a word of which pieces are made; what is longer is no word."""
+
+USUAL, LEAST = 64, 16
+"""Tokens of a prompt that is brought to length 1, and from which on shorter ones are brought to no larger length."""
 
 Table = dict[str, tuple[float, float]]
 
@@ -44,22 +48,29 @@ class Wording(msgspec.Struct, frozen=True):
                 size += value * value
         spelled = self._spelled(tokens)
         length = sum([square for _, square in spelled])
-        return said / sqrt(size or 1.0) + sum([value for value, _ in spelled]) / sqrt(length or 1.0)
+        spelled_out = sum([value for value, _ in spelled])
+        return length_of(tokens) * (said / sqrt(size or 1.0) + spelled_out / sqrt(length or 1.0))
 
     def parts(self, tokens: Sequence[str]) -> dict[str, float]:
         """What each word and pair adds to the score."""
         found = [(t, self.terms[t], 1 + log(n)) for t, n in counted(tokens).items() if t in self.terms]
         size = sqrt(sum((idf * count) ** 2 for _, (idf, _), count in found)) or 1.0
-        parts = {term: idf * count * weight / size for term, (idf, weight), count in found}
+        whole = length_of(tokens)
+        parts = {term: whole * idf * count * weight / size for term, (idf, weight), count in found}
         spelled = self._spelled(tokens)
         length = sqrt(sum(square for _, square in spelled)) or 1.0
         for word, (value, _) in zip(dict.fromkeys(tokens), spelled, strict=True):
-            parts[word] = parts.get(word, 0.0) + value / length
+            parts[word] = parts.get(word, 0.0) + whole * value / length
         return parts
 
     def _spelled(self, tokens: Sequence[str]) -> list[tuple[float, float]]:
         known = self.words
         return [known[word] if word in known else spell(word, self.pieces) for word in dict.fromkeys(tokens)]
+
+
+def length_of(tokens: Sequence[str]) -> float:
+    """To which length the weights of a prompt are brought: of twice as many words each says half as much."""
+    return sqrt(USUAL / max(len(tokens), LEAST))
 
 
 def counted(tokens: Sequence[str]) -> Counter[str]:
