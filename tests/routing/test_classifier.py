@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from emonk.errors import InvalidConfig
 from emonk.routing import Classifier, assess
@@ -154,6 +155,13 @@ def test_a_file_that_was_changed_anywhere_is_refused(written: bytes) -> None:
         changed[place] ^= 0x41
         with pytest.raises(InvalidConfig, match="the model"):
             decode_model(bytes(changed), "the model")
+
+
+@pytest.mark.parametrize("said", [complex(0, -1), complex(float("inf"), 1), complex(0, float("nan"))])
+def test_a_word_with_a_number_that_cannot_be_is_refused(trained: Classifier, said: complex) -> None:
+    wording = replace(trained.parameters.wording, terms={"prove": said})
+    with pytest.raises(InvalidConfig, match="no model that can be used"):
+        decode_model(encode_model(replace(trained.parameters, wording=wording)), "the model")
 
 
 def test_a_file_that_was_cut_anywhere_is_refused(written: bytes) -> None:

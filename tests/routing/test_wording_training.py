@@ -56,7 +56,7 @@ def test_the_part_that_is_done_goes_from_0_to_1() -> None:
 
 
 def test_a_word_says_more_in_a_short_prompt() -> None:
-    wording = Wording(terms={"prove": (2.0, 0.25)}, words={}, pieces={})
+    wording = Wording(terms={"prove": 0.5 + 4j}, words={}, pieces={})
     said = {size: wording.score(["prove", *["?"] * (size - 1)]) for size in (1, LEAST, 64, 256)}
     assert said[64] == pytest.approx(0.25)
     assert said[256] == pytest.approx(0.125)

@@ -1,7 +1,7 @@
 """The learned classifier: how much a prompt needs the lead, from prompts whose outcome is known."""
 
 from collections.abc import Callable, Iterable, Sequence
-from math import exp, prod, sqrt
+from math import exp, sqrt
 from os import PathLike
 from typing import Self, cast
 
@@ -134,9 +134,9 @@ class Classifier:
         """
         own = self._parameters
         rows = own.rows + 1
-        often = {term: rows / exp(idf - 1) - 1 for term, (idf, _) in own.wording.terms.items()}
-        ordered = sorted(own.wording.terms.items(), key=lambda one: (-prod(one[1]) * sqrt(often[one[0]]), one[0]))
-        words = [Part(f'"{term}"', idf * weight) for term, (idf, weight) in ordered]
+        often = {term: rows / exp(sqrt(said.imag) - 1) - 1 for term, said in own.wording.terms.items()}
+        ordered = sorted(own.wording.terms.items(), key=lambda one: (-one[1].real * sqrt(often[one[0]]), one[0]))
+        words = [Part(f'"{term}"', said.real) for term, said in ordered]
         asked = {NAMES[place]: value * self._trees_say for place, value in trees.importance(own.trees).items()}
         for name, sign in zip(prior.SIGNS, own.signs, strict=True):
             asked[name] = asked.get(name, 0.0) + sign.adds

@@ -48,8 +48,8 @@ class Parameters(msgspec.Struct, frozen=True):
 
 class _Columns(msgspec.Struct, frozen=True):
     names: bytes
-    first: bytes
-    second: bytes
+    said: bytes
+    squares: bytes
 
 
 class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -173,13 +173,16 @@ def _check(tree: Tree) -> None:
 
 def _columns(table: Table) -> _Columns:
     names = "\n".join(table).encode("utf-8", "surrogatepass")
-    return _Columns(names, _packed([one for one, _ in table.values()]), _packed([two for _, two in table.values()]))
+    return _Columns(names, _packed([one.real for one in table.values()]), _packed([one.imag for one in table.values()]))
 
 
 def _table(columns: _Columns) -> Table:
     names = columns.names.decode("utf-8", "surrogatepass").split("\n") if columns.names else []
-    first, second = _unpacked(columns.first), _unpacked(columns.second)
-    return dict(zip(names, zip(first, second, strict=True), strict=True))
+    entries = zip(names, _unpacked(columns.said), _unpacked(columns.squares), strict=True)
+    table = {name: complex(said, square) for name, said, square in entries}
+    if any(one.imag < 0 for one in table.values()):
+        raise ValueError("a length of it is below 0")
+    return table
 
 
 def _packed(values: Sequence[float]) -> bytes:

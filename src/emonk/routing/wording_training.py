@@ -16,7 +16,7 @@ LEAST_PIECES = 3
 PARTS = 3
 """In so many the prompts are divided to see what words say of prompts that were not learnt from."""
 
-_single = struct.Struct("<f")
+_singles = struct.Struct("<2f")
 
 
 class Lesson(msgspec.Struct, frozen=True):
@@ -61,9 +61,9 @@ def train_wording(
     return Lesson(fitting.wording(weights), unseen)
 
 
-def rounded(value: float) -> float:
+def rounded(value: complex) -> complex:
     """To single precision, as a file keeps it."""
-    return _single.unpack(_single.pack(value))[0]
+    return complex(*_singles.unpack(_singles.pack(value.real, value.imag)))
 
 
 class _Fitting:
@@ -102,7 +102,7 @@ class _Fitting:
         known = {word: spell(word, table) for word in self._spelling.places}
         return Wording(
             terms=_table(self._frequencies, terms),
-            words={word: (rounded(said), rounded(square)) for word, (said, square) in known.items()},
+            words={word: rounded(said) for word, said in known.items()},
             pieces=table,
         )
 
@@ -115,7 +115,7 @@ class _Fitting:
 
 def _table(frequencies: dict[str, float], weights: Iterable[float]) -> Table:
     pairs = zip(frequencies.items(), weights, strict=True)
-    return {name: (rounded(frequency), rounded(weight)) for (name, frequency), weight in pairs}
+    return {name: rounded(complex(frequency * weight, frequency * frequency)) for (name, frequency), weight in pairs}
 
 
 def _frequencies(documents: Sequence[Iterable[str]]) -> dict[str, float]:
