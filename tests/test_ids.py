@@ -3,7 +3,10 @@
 import os
 import uuid
 
-from emonk.ids import trace_id, uuid7
+import pytest
+
+from emonk.clock import timestamp
+from emonk.ids import time_of, trace_id, uuid7
 
 
 def test_a_uuid7_is_one_by_its_version_and_variant() -> None:
@@ -37,3 +40,15 @@ def test_a_forked_child_makes_identifiers_of_its_own() -> None:
     os.waitpid(child, 0)
     assert len(theirs) == 20 * 36
     assert not [one for one in (uuid7() for _ in range(20)) if one[14:] in theirs]
+
+
+def test_an_identifier_tells_the_millisecond_of_its_making() -> None:
+    before = timestamp() // 1000 * 1000
+    told = time_of(uuid7())
+    assert told is not None
+    assert before <= told <= timestamp()
+
+
+@pytest.mark.parametrize("other", ["", "r1", "01a2197c-8e40-40fa-9a83-a265ef2589d8", "zzzzzzzz-zzzz-7", "é" * 36])
+def test_what_is_no_such_identifier_tells_no_time(other: str) -> None:
+    assert time_of(other) is None

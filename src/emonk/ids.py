@@ -29,6 +29,14 @@ def uuid7() -> str:
     return f"{text[:8]}-{text[8:12]}-7{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
 
 
+def time_of(identifier: str) -> int | None:
+    """UTC microseconds at which a UUIDv7 was made, to the millisecond; None for what cannot be one."""
+    try:
+        return int(identifier[:8] + identifier[9:13], 16) * 1000 if identifier[14] == "7" else None
+    except (ValueError, IndexError):
+        return None
+
+
 def trace_id() -> str:
     """16 bytes in hex, random but for the last, so never all zero (W3C Trace Context)."""
     return _random()[:15].hex() + "01"

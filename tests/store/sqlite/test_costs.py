@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from emonk.store.sqlite import inbox, listing, records
+from emonk.ids import time_of, uuid7
+from emonk.records import UsageRow
+from emonk.store.sqlite import inbox, listing, records, usage
 from emonk.store.sqlite.file import open_writer
 from emonk.store.sqlite.listing import Wanted
+from emonk.store.usage_protocol import UsageFilter
 
 
 @pytest.fixture
@@ -97,3 +100,62 @@ def test_a_page_of_a_user_with_very_many_sessions_looks_at_no_more_of_them_than_
     add(2000, 1500)
     assert page() == ["s3499", "s3498", "s3497"]
     assert instructions(connection, page) <= many + 10
+
+
+def bill(connection: sqlite3.Connection, session_id: str, started_at: int, row_id: str) -> None:
+    row = UsageRow(
+        row_id=row_id,
+        agent="a",
+        session_id=session_id,
+        user_id="u",
+        trace_id="t",
+        purpose="turn",
+        provider="gemini",
+        model="g",
+        state="started",
+        started_at=started_at,
+    )
+    usage.bill(connection, [row])
+
+
+def test_the_costs_of_a_session_are_found_without_a_look_at_others(connection: sqlite3.Connection) -> None:
+    def sums() -> int:
+        return usage.totals(connection, UsageFilter(session_id="s5"), ())[0].calls
+
+    for number in range(10):
+        bill(connection, f"s{number}", number, f"r{number}")
+    usage.index_sessions(connection)
+    usage.index_sessions(connection)
+    few = instructions(connection, sums)
+    for number in range(1000):
+        bill(connection, f"other{number}", number, f"o{number}")
+    assert sums() == 1
+    assert instructions(connection, sums) <= few + 10
+
+
+def test_the_next_page_of_the_bill_is_found_by_the_time_that_a_rows_id_tells(connection: sqlite3.Connection) -> None:
+    row_id = uuid7()
+    at = time_of(row_id)
+    assert at is not None
+
+    def page() -> list[str]:
+        return [row.row_id for row in usage.rows(connection, UsageFilter(), 3, row_id)]
+
+    bill(connection, "s", at + 700, row_id)
+    for number in range(10):
+        bill(connection, "s", at - 3_600_000_000 - number, f"r{number}")
+    few = instructions(connection, page)
+    for number in range(1000):
+        bill(connection, "s", at - 7_200_000_000 - number, f"o{number}")
+    assert page() == ["r0", "r1", "r2"]
+    assert instructions(connection, page) <= few + 10
+
+
+@pytest.mark.parametrize("row_id", ["of-no-time", "01a2197c-8e40-70fa-9a83-a265ef2589d8"])
+def test_the_next_page_is_found_where_a_rows_id_tells_no_time_or_another(
+    connection: sqlite3.Connection, row_id: str
+) -> None:
+    bill(connection, "s", 5, row_id)
+    bill(connection, "s", 4, "r4")
+    assert [row.row_id for row in usage.rows(connection, UsageFilter(), 3, row_id)] == ["r4"]
+    assert usage.rows(connection, UsageFilter(), 3, "never written") == []

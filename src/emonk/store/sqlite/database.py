@@ -14,11 +14,16 @@ T = TypeVar("T")
 
 
 class SqliteFile:
-    """One file, its writing thread and its reading thread, shared by all who hold it in this process."""
+    """One file, its writing thread and its reading thread, shared by all who hold it in this process.
+
+    Attributes:
+        finds_costs_by_session: there is an index for that, as far as is known here.
+    """
 
     def __init__(self, path: Path, clock: Clock, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self.path = path
         self.clock = clock
+        self.finds_costs_by_session = False
         self._identity: tuple[int, int] | None = None
         self._write_failed = False
         self._writer = TransactionThread(

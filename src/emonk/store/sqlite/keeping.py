@@ -55,11 +55,18 @@ class SqliteUsage(Holder):
 
     async def usage_rows(self, wanted: UsageFilter, *, limit: int = 100, before: str | None = None) -> list[UsageRow]:
         check_asked(wanted, before=before)
+        await self._ready_for(wanted)
         return await self._read(lambda connection: usage.rows(connection, wanted, limit, before))
 
     async def usage_totals(self, wanted: UsageFilter, *, by: Sequence[UsageGroup] = ()) -> list[UsageTotal]:
         check_asked(wanted, by)
+        await self._ready_for(wanted)
         return await self._read(lambda connection: usage.totals(connection, wanted, by))
+
+    async def _ready_for(self, wanted: UsageFilter) -> None:
+        if wanted.session_id is not None and not self._file.finds_costs_by_session:
+            await self._write(usage.index_sessions)
+            self._file.finds_costs_by_session = True
 
 
 class SqliteMemories(Holder):

@@ -6,7 +6,8 @@ An inbox item waits while `revision` is null, is taken once its event lies in th
 and is done with `reply`.
 `participants` finds a user's sessions; a session's users are a JSON list in its own row, which is written anyhow.
 A session's metadata, which may be long, are not in that row. Costs are in units of 1e-12 USD, null when not known;
-the price of a row is JSON, empty where there was none.
+the price of a row is JSON, empty where there was none. Each turn pays for every index of the bill, so the one by
+sessions is made when a session's costs are asked for, see `emonk.store.sqlite.usage`.
 """
 
 import sqlite3
@@ -140,11 +141,42 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE VIRTUAL TABLE memory_words USING fts5 (words, detail = none, tokenize = 'ascii')",
     ),
     (
-        "ALTER TABLE usage ADD COLUMN message_id TEXT NOT NULL DEFAULT ''",
-        "ALTER TABLE usage ADD COLUMN role TEXT NOT NULL DEFAULT ''",
-        "ALTER TABLE usage ADD COLUMN lead TEXT NOT NULL DEFAULT ''",
-        "ALTER TABLE usage ADD COLUMN price TEXT NOT NULL DEFAULT ''",
-        "ALTER TABLE usage ADD COLUMN estimate INTEGER",
+        "DROP INDEX usage_by_start",
+        "DROP INDEX usage_by_session",
+        "ALTER TABLE usage RENAME TO usage_before",
+        # Numbered: a row is longer than what a tree without numbers keeps in one place, and each would get a page.
+        """CREATE TABLE usage (
+            number INTEGER PRIMARY KEY,
+            row_id TEXT NOT NULL,
+            agent TEXT NOT NULL,
+            session_id TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            trace_id TEXT NOT NULL,
+            purpose TEXT NOT NULL,
+            provider TEXT NOT NULL,
+            model TEXT NOT NULL,
+            started_at INTEGER NOT NULL,
+            message_id TEXT NOT NULL,
+            role TEXT NOT NULL,
+            lead TEXT NOT NULL,
+            state TEXT NOT NULL,
+            seconds REAL NOT NULL,
+            input_tokens INTEGER NOT NULL,
+            output_tokens INTEGER NOT NULL,
+            cached_input_tokens INTEGER NOT NULL,
+            cache_write_tokens INTEGER NOT NULL,
+            reasoning_tokens INTEGER NOT NULL,
+            cost INTEGER,
+            error TEXT NOT NULL,
+            price TEXT NOT NULL,
+            estimate INTEGER
+        ) STRICT""",
+        """INSERT INTO usage SELECT NULL, row_id, agent, session_id, user_id, trace_id, purpose, provider, model,
+            started_at, '', '', '', state, seconds, input_tokens, output_tokens, cached_input_tokens,
+            cache_write_tokens, reasoning_tokens, cost, error, '', NULL
+            FROM usage_before ORDER BY started_at, row_id""",
+        "DROP TABLE usage_before",
+        "CREATE UNIQUE INDEX usage_by_start ON usage (started_at, row_id)",
     ),
 )
 
