@@ -17,6 +17,7 @@ from emonk.memory.doors import Kept
 from emonk.memory.prompt import Prompt, read_prompt
 from emonk.observe.alerts import Alerts
 from emonk.observe.section import AlertsSection
+from emonk.resilience.deadline import Deadlines
 from emonk.resilience.guards import Guards
 from emonk.resilience.section import ResilienceSection
 from emonk.routing.assessment import USUAL
@@ -168,6 +169,7 @@ async def start(made: Definition, guards: Guards, opened: AsyncExitStack) -> Sta
         purpose=made.purpose,
         spending=Spending(made.name, made.budgets, billed_in, made.clock) if limited else None,
         routing=routing,
+        in_time=Deadlines(made.limits.seconds, made.clock),
     )
     sessions = Sessions(setup, store, owner)
     opened.push_async_callback(sessions.close)

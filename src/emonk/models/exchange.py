@@ -30,6 +30,7 @@ from yarl import URL
 
 from emonk.errors import InvalidConfig
 from emonk.models.answers import Answering
+from emonk.resilience.later import Later
 
 CONNECT_TIMEOUT = 10.0
 """Seconds for a connection, with TLS."""
@@ -68,10 +69,7 @@ class Lines:
         self._connector = connector
         self._timeout = timeout
         self._request = ClientRequest("POST", URL(base_url), headers=headers, loop=loop, session=self._session)
-        self._loop = loop
-        self._silence = silence
-        self._waiting: dict[Exchange, float] = {}  # by the time when it is given up: the earliest first
-        self._alarm: asyncio.TimerHandle | None = None
+        self._silence = Later(silence)
         self._heads: dict[str, bytes] = {}
 
     @property
@@ -79,8 +77,7 @@ class Lines:
         return self._session.closed
 
     async def aclose(self) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
+        self._silence.close()
         await self._session.close()
 
     def post(self, path: str, body: bytes, token: str = "") -> AbstractAsyncContextManager[Answering]:
@@ -113,13 +110,11 @@ class Lines:
 
     def watch(self, exchange: "Exchange") -> None:
         """End it if it is still there when the time of silence is over; `let_go` says that it is not."""
-        self._waiting[exchange] = self._loop.time() + self._silence
-        if self._alarm is None:
-            self._alarm = self._loop.call_later(self._silence, self._look)
+        self._silence.add(exchange, exchange.fall_silent)
 
     def let_go(self, exchange: "Exchange") -> None:
         """The exchange is over."""
-        self._waiting.pop(exchange, None)
+        self._silence.drop(exchange)
 
     def _head_of(self, path: str) -> bytes:
         """A request up to what is its own; kept, since the paths of a provider are few."""
@@ -128,17 +123,6 @@ class Lines:
         head = f"POST {target} HTTP/1.1\r\n{''.join(told)}".encode()
         self._heads[path] = head
         return head
-
-    def _look(self) -> None:
-        """One timer for all: nearly every exchange is over long before, so that one for each would be for nothing."""
-        self._alarm = None
-        now = self._loop.time()
-        for exchange, until in tuple(self._waiting.items()):
-            if until > now:
-                self._alarm = self._loop.call_at(until, self._look)
-                return
-            del self._waiting[exchange]
-            exchange.fall_silent()
 
 
 class Exchange:

@@ -12,6 +12,7 @@ from emonk.errors import Unavailable
 from emonk.events import Event, Logged, ModelSaid, ToolReturned
 from emonk.messages import ToolCall
 from emonk.records import Lease, Record, Reply, SessionKey, UsageRow
+from emonk.resilience.later import Later
 from emonk.store.protocol import Append, Bill, Finish, Operation, Release, Store
 from emonk.store.record_protocol import Put
 
@@ -45,14 +46,17 @@ class Journal:
         revision: int,
         open_calls: Iterable[ToolCall] = (),
         events: Iterable[Logged] = (),
+        *,
+        gathering: Later | None = None,
     ) -> None:
         self._store = store
+        self._gathering = gathering or Later(GATHER_SECONDS)
         self._open = {call.id: call for call in open_calls}
         self._noted: list[Event] = []
         self._puts: list[Put] = []
         self._rows: dict[str, UsageRow] = {}
         self._next = revision + 1
-        self._timer: asyncio.TimerHandle | None = None
+        self._gathers = False
         self._write: _Write | None = None
         self._failed: BaseException | None = None
         self.lease = lease
@@ -168,17 +172,20 @@ class Journal:
             self.events.append(Logged(self._next, 0, event))
             self._next += 1
             if isinstance(event, ModelSaid):
-                self._open.update((call.id, call) for call in event.message.tool_calls)
+                for part in event.message.parts:
+                    if isinstance(part, ToolCall):
+                        self._open[part.id] = part
             elif isinstance(event, ToolReturned):
                 self._open.pop(event.result.call_id, None)
 
     def _gather(self) -> None:
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._due)
+        if not self._gathers:
+            self._gathers = True
+            self._gathering.add(self, self._due)
 
     def _due(self) -> None:
         """The time of gathering is over. Rows alone need neither the lease nor their turn."""
-        self._timer = None
+        self._gathers = False
         if self._noted or self._puts:
             self._begin()
         else:
@@ -190,9 +197,9 @@ class Journal:
         self._bill_apart(tuple(rows.values()))
 
     def _begin(self, *after: Finish | Release) -> _Write:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self._gathers:
+            self._gathers = False
+            self._gathering.drop(self)
         earlier, self._write = self._write, _Write()
         if earlier is None or earlier.done():
             self._hand_over(after, self._write)

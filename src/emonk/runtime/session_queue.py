@@ -76,7 +76,7 @@ class SessionQueue:
         self._callers: dict[str, list[Caller]] = {}
         self._cancelled: set[str] = set()
         self._given: list[Claimed] = []
-        self._woken = asyncio.Event()
+        self._woken: asyncio.Future[None] | None = None
         self._task: asyncio.Task[Reply | None] | None = None
         self._turn: Turn | None = None
         self._draining = False
@@ -109,7 +109,8 @@ class SessionQueue:
         """Run what waits, beginning with a turn that is claimed already; the task's result is the last reply."""
         if claimed is not None:
             self._given.append(claimed)
-            self._woken.set()
+            if self._woken is not None and not self._woken.done():
+                self._woken.set_result(None)
         if self._task is None:
             self._task = asyncio.create_task(self._work())
         return self._task
@@ -197,7 +198,8 @@ class SessionQueue:
     async def _run(self, claimed: Claimed) -> Reply | None:
         item = claimed.item
         begun = open_calls(claimed.events) if claimed.resumed else ()
-        journal = Journal(self._store, claimed.lease, claimed.revision, begun, claimed.events)
+        gathering = self._setup.gathering
+        journal = Journal(self._store, claimed.lease, claimed.revision, begun, claimed.events, gathering=gathering)
         callers = self._callers.setdefault(item.message_id, [])
         for caller in callers:
             caller.accepted(item.event.trace_id if isinstance(item.event, UserSaid) else "")
@@ -272,8 +274,7 @@ class SessionQueue:
 
     async def _nap(self) -> None:
         """Until a turn is handed over, or for a while: the longer it lasts, the more seldom the store is asked."""
-        self._woken.clear()
-        woken = asyncio.ensure_future(self._woken.wait())
+        woken = self._woken = asyncio.get_running_loop().create_future()
         alarm = asyncio.ensure_future(self._setup.clock.sleep(self._patience))
         try:
             await asyncio.wait({woken, alarm}, return_when=asyncio.FIRST_COMPLETED)

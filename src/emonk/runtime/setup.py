@@ -9,12 +9,15 @@ from emonk.costs.book import DEFAULT, PriceBook
 from emonk.costs.spending import Spending
 from emonk.memory.doors import Kept
 from emonk.observe.alerts import Alert, Alerts, Level, raise_alert
+from emonk.resilience.deadline import Deadlines
 from emonk.resilience.guards import Guards
+from emonk.resilience.later import Later
 from emonk.routing.opening import Routing
 from emonk.runtime.bills import Bills
 from emonk.runtime.candidates import Candidates
 from emonk.runtime.compression.room import Room
 from emonk.runtime.compression.shortening import READ_RESULT
+from emonk.runtime.journal import GATHER_SECONDS
 from emonk.runtime.limits import Limits
 from emonk.skills.protocol import Runnable
 
@@ -26,6 +29,8 @@ class Setup(msgspec.Struct, frozen=True):
         bills: takes the rows of its calls before they leave.
         purpose: what all of its calls are for, where it is always the same.
         spending: what it has spent, where it has budgets.
+        gathering: has what its turns note written a moment later.
+        in_time: keeps its turns within their time, at less cost than a limit for each.
     """
 
     agent: str
@@ -44,6 +49,8 @@ class Setup(msgspec.Struct, frozen=True):
     purpose: str = ""
     spending: Spending | None = None
     routing: Routing = Routing()
+    gathering: Later = msgspec.field(default_factory=lambda: Later(GATHER_SECONDS))
+    in_time: Deadlines | None = None
 
     def tool(self, name: str) -> Runnable | None:
         """The tool of that name, also the one that reads long results."""

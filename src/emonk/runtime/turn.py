@@ -171,6 +171,8 @@ class Turn:
     async def _ending(self) -> Ending:
         limit = self._setup.limits.seconds
         try:
+            if (in_time := self._setup.in_time) is not None:
+                return await in_time.within(self._loop(), "the turn")
             return await within(limit, self._loop(), clock=self._setup.clock, what="the turn")
         except TurnEnded as ended:
             return ended.ending
