@@ -13,6 +13,7 @@ from emonk.store.usage_protocol import UsageFilter, UsageGroup, UsageTotal
 
 _PLACES = 12
 _HIGHEST = (1 << 63) - 1
+_SURELY_KEPT = _HIGHEST // 10**_PLACES
 _json = msgspec.json.Encoder()
 _money = Context(prec=40, rounding=ROUND_HALF_EVEN)
 
@@ -59,8 +60,9 @@ def distinct(rows: Iterable[UsageRow]) -> tuple[UsageRow, ...]:
             f"{row.row_id}{row.agent}{row.session_id}{row.user_id}{row.trace_id}{row.purpose}{row.provider}"
             f"{row.model}{row.error}{row.message_id}{row.role}{row.lead}"
         )
-        to_units(row.cost_usd)
-        to_units(row.estimate_usd)
+        for cost in (row.cost_usd, row.estimate_usd):
+            if cost is not None and not (cost.is_finite() and abs(cost) < _SURELY_KEPT):
+                to_units(cost)
         earlier = kept.get(row.row_id)
         if earlier is None or replaces(row, earlier):
             kept[row.row_id] = row

@@ -49,21 +49,20 @@ def change(operations: Sequence[Operation], revision: int) -> Change:
     for operation in operations:
         if release:
             raise ValueError("Release must be the last operation")
-        match operation:
-            case Append():
-                cutoff = _cutoff(operation.events, revision + len(events)) or cutoff
-                events += map(encoded, operation.events)
-            case Put():
-                puts.append(operation)
-            case Bill():
-                rows += operation.rows
-            case Finish():
-                if reply is not None:
-                    raise ValueError("A commit finishes one turn")
-                reply, message_id = _encoded_reply(operation.reply), operation.reply.message_id
-                token_count = operation.token_count
-            case Release():
-                release = True
+        if isinstance(operation, Append):
+            cutoff = _cutoff(operation.events, revision + len(events)) or cutoff
+            events += _all_encoded(operation.events)
+        elif isinstance(operation, Bill):
+            rows += operation.rows
+        elif isinstance(operation, Finish):
+            if reply is not None:
+                raise ValueError("A commit finishes one turn")
+            reply, message_id = _encoded_reply(operation.reply), operation.reply.message_id
+            token_count = operation.token_count
+        elif isinstance(operation, Release):
+            release = True
+        else:
+            puts.append(operation)
     return Change(
         tuple(events),
         cutoff,
@@ -93,6 +92,13 @@ def encoded(event: Event) -> bytes:
     """
     try:
         return encode(event)
+    except UnicodeEncodeError as error:
+        raise no_text(error) from None
+
+
+def _all_encoded(events: Sequence[Event]) -> list[bytes]:
+    try:
+        return [encode(event) for event in events]
     except UnicodeEncodeError as error:
         raise no_text(error) from None
 

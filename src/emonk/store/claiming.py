@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from emonk.errors import InvalidConfig, Unavailable
+from emonk.events import Event
 from emonk.records import Lease
 from emonk.store.grant import Granted
 from emonk.store.protocol import Claimed
@@ -23,14 +24,14 @@ async def unless_cancelled(answer: asyncio.Future[T], granted: list[Lease], rele
         raise
 
 
-def claimed(grant: Granted, release: Release) -> Claimed:
-    """What the owner gets; who cannot read the log cannot use the lease either.
+def claimed(grant: Granted, release: Release, said: Event | None = None) -> Claimed:
+    """What the owner gets; who cannot read the log cannot use the lease either. `said`: see `Granted.claimed`.
 
     Raises:
         InvalidConfig: an event cannot be read.
     """
     try:
-        return grant.claimed()
+        return grant.claimed(said)
     except InvalidConfig:
         _give_back([grant.lease], release)
         raise

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from emonk.events import Event, InboxItem, UserSaid
+from emonk.events import Event, InboxItem, Logged, UserSaid
 from emonk.messages import Text
 from emonk.records import Lease, Owner
 from emonk.store.change import Row, decoded
@@ -39,14 +39,14 @@ class Granted(NamedTuple):
     covered: list[Row]
     resumed: bool
 
-    def claimed(self) -> Claimed:
-        """What the owner gets.
+    def claimed(self, said: Event | None = None) -> Claimed:
+        """What the owner gets; `said` is the event of the item where that is the whole log, so none need be read.
 
         Raises:
             InvalidConfig: an event cannot be read.
         """
         session, item = self.lease.session, self.item
-        events = decoded(session, self.log)
+        events = decoded(session, self.log) if said is None else [Logged(1, item.accepted_at, said)]
         asked = decoded(session, self.covered)[0] if self.covered else events[self.begun - events[0].revision]
         kept = InboxItem(session, item.message_id, item.user_id, asked.event, item.accepted_at)
         return Claimed(self.lease, kept, self.revision, tuple(events), self.resumed)

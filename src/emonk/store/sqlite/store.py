@@ -31,7 +31,10 @@ class SqliteStore(SqliteRecords, SqliteUsage, SqliteMemories):
             return accepted, grant
 
         accepted, grant = await unless_cancelled(self._write(work), granted, self._release)
-        return accepted if grant is None else Accepted(accepted.state, claimed=claimed(grant, self._release))
+        if grant is None:
+            return accepted
+        said = item.event if accepted.state == "new" and grant.revision == 1 else None
+        return Accepted(accepted.state, claimed=claimed(grant, self._release, said))
 
     async def claim(self, session: SessionKey, owner: Owner) -> Claimed | None:
         clock = self._clock
