@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, Protocol
 
 from emonk.clock import MICROSECONDS
 from emonk.costs.account import CERTAIN, Guess
@@ -22,6 +22,8 @@ from emonk.runtime.journal import Journal
 from emonk.runtime.setup import Setup
 
 _ZERO = Decimal(0)
+_NOTHING = Usage()
+_FREE: dict[str, str] = {}
 
 
 class Entry(Protocol):
@@ -69,8 +71,9 @@ class Ledger:
         said = item.event if isinstance(item.event, UserSaid) else None
         self._trace_id = said.trace_id if said else ""
         self._purpose = (said.purpose if said else "") or "turn"
-        self._lead = setup.candidates.lead.model.spec
-        self._budget = budget
+        self._replayed = replaying()
+        self._lead = "" if self._replayed else setup.candidates.lead.model.spec  # a replay saves nothing
+        self._budget = None if self._replayed else budget
         self.uncertain = False
         self.size: Callable[[], int] | None = None
 
@@ -80,7 +83,7 @@ class Ledger:
         Raises:
             InfraError, ConfigError: the store cannot be read.
         """
-        if self._budget is not None and not replaying():
+        if self._budget is not None:
             await self._budget.prepare()
 
     def begin(self, candidate: Candidate, request: ModelRequest, purpose: str = "") -> Entry:
@@ -93,40 +96,50 @@ class Ledger:
         if spec == OFFLINE:
             return FREE
         estimate = reserved = None
-        if self._budget is not None and not replaying():
+        if self._budget is not None:
             estimate, guess = self._estimate(self._budget, spec, request, purpose)
             reserved = self._budget.reserve(estimate, guess)
             self._budget.warn()
-        called = _Called(self, candidate, purpose, estimate, reserved)
+        purpose = REPLAY if self._replayed else self._setup.purpose or purpose or self._purpose
+        called = _Called(self, candidate, purpose, estimate, reserved, replayed=self._replayed)
         if self._bills is None:
             self._journal.bill(called.row())
         else:
             self._bills.add(called.row_id, called.row)
         return called
 
-    def row(self, called: "_Called", ended: "_Ended | None" = None) -> UsageRow:
+    def row(
+        self,
+        called: "_Called",
+        state: Literal["started", "completed", "failed"],
+        cost: Decimal | None,
+        *,
+        usage: Usage = _NOTHING,
+        seconds: float = 0.0,
+        error: str = "",
+        price: dict[str, str] = _FREE,
+    ) -> UsageRow:
         """The row of a call as it stands."""
-        item, replayed = self._item, called.replayed
-        state, usage, cost, price, error = ended or _Ended("started", cost_usd=_ZERO if replayed else None)
+        item, session = self._item, self._item.session
         provider, _, model = called.spec.partition(":")
         return UsageRow(
             row_id=called.row_id,
-            agent=item.session.agent,
-            session_id=item.session.session_id,
+            agent=session.agent,
+            session_id=session.session_id,
             user_id=item.user_id,
             trace_id=self._trace_id,
-            purpose=REPLAY if replayed else self._setup.purpose or called.purpose or self._purpose,
+            purpose=called.purpose,
             provider=provider,
             model=model,
             state=state,
             started_at=called.started_at,
-            seconds=called.seconds() if ended else 0.0,
+            seconds=seconds,
             usage=usage,
             cost_usd=cost,
             error=error,
             message_id=item.message_id,
             role=called.role,
-            lead="" if replayed else self._lead,  # a replay saves nothing
+            lead=self._lead,
             price=price,
             estimate_usd=called.estimate,
         )
@@ -188,10 +201,10 @@ class _Called:
     __slots__ = (
         "_began",
         "_ledger",
+        "_replayed",
         "_reserved",
         "estimate",
         "purpose",
-        "replayed",
         "role",
         "row_id",
         "spec",
@@ -205,48 +218,45 @@ class _Called:
         purpose: str,
         estimate: Decimal | None,
         reserved: Reserved | None,
+        *,
+        replayed: bool,
     ) -> None:
+        clock = ledger.clock
         self._ledger = ledger
         self._reserved = reserved
-        self._began = ledger.clock.monotonic()
+        self._replayed = replayed
+        self._began = clock.monotonic()
         self.row_id = uuid7()
-        self.started_at = int(ledger.clock.time() * MICROSECONDS)
+        self.started_at = int(clock.time() * MICROSECONDS)
         self.role = candidate.role
         self.spec = candidate.model.spec
         self.purpose = purpose
         self.estimate = estimate
-        self.replayed = replaying()
 
     def row(self) -> UsageRow:
         """Its row before it has ended."""
-        return self._ledger.row(self)
-
-    def seconds(self) -> float:
-        return round(self._ledger.clock.monotonic() - self._began, 6)
+        return self._ledger.row(self, "started", _ZERO if self._replayed else None)
 
     def answered(self, response: ModelResponse) -> Decimal | None:
-        cost = None if self.replayed else self._ledger.cost(self.spec, response, self.started_at)
-        usd = cost.total_usd if cost else _ZERO if self.replayed else None
-        self._end(_Ended("completed", response.usage, usd, cost.rates.as_row() if cost else {}))
+        ledger, usd, price = self._ledger, None, _FREE
+        if self._replayed:
+            usd = _ZERO
+        elif (cost := ledger.cost(self.spec, response, self.started_at)) is not None:
+            usd, price = cost.total_usd, cost.rates.as_row()
+        ledger.end(
+            ledger.row(self, "completed", usd, usage=response.usage, seconds=self._seconds(), price=price),
+            self._reserved,
+        )
         return usd
 
     def failed(self, error: BaseException, code: str = "") -> Decimal | None:
-        usd = None if may_be_billed(error) and not self.replayed else _ZERO
-        self._end(_Ended("failed", cost_usd=usd, error=code or error_code(error)))
+        ledger, usd = self._ledger, None if may_be_billed(error) and not self._replayed else _ZERO
+        row = ledger.row(self, "failed", usd, seconds=self._seconds(), error=code or error_code(error))
+        ledger.end(row, self._reserved)
         return usd
 
-    def _end(self, ended: "_Ended") -> None:
-        self._ledger.end(self._ledger.row(self, ended), self._reserved)
-
-
-class _Ended(NamedTuple):
-    """What came of a call."""
-
-    state: Literal["started", "completed", "failed"]
-    usage: Usage = Usage()
-    cost_usd: Decimal | None = None
-    price: dict[str, str] = {}  # noqa: RUF012 - never changed
-    error: str = ""
+    def _seconds(self) -> float:
+        return round(self._ledger.clock.monotonic() - self._began, 6)
 
 
 def _counted(spec: str, request: ModelRequest) -> int:
