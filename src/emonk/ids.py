@@ -3,19 +3,19 @@
 import os
 import time
 
-_CHUNK, _CHUNKS = 16, 64
-_pool: list[bytes] = []
+_DIGITS, _CHUNKS = 32, 64
+_pool: list[str] = []
 
 
-def _random() -> bytes:
-    """16 random bytes of the system, fetched many at a time: a turn needs several, and each fetch is a system call."""
-    try:
-        return _pool.pop()
-    except IndexError:
-        fetched = os.urandom(_CHUNK * _CHUNKS)
-        _pool.extend(fetched[at : at + _CHUNK] for at in range(_CHUNK, len(fetched), _CHUNK))
-        return fetched[:_CHUNK]
+def _fetch() -> str:
+    """32 random hex digits, fetched many at a time: a turn needs several, and each fetch is a system call."""
+    fetched = os.urandom(_DIGITS // 2 * _CHUNKS).hex()
+    _pool.extend([fetched[at : at + _DIGITS] for at in range(_DIGITS, len(fetched), _DIGITS)])
+    return fetched[:_DIGITS]
 
+
+# Of a random digit, the two bits that say nothing of the variant.
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 # A forked child must not hand out what its parent will.
 os.register_at_fork(after_in_child=_pool.clear)
@@ -23,10 +23,9 @@ os.register_at_fork(after_in_child=_pool.clear)
 
 def uuid7() -> str:
     """A UUIDv7 (RFC 9562): 48 bits of Unix milliseconds, then version, variant and 74 random bits."""
-    chance = _random()[:10]
-    text = ((time.time_ns() // 1_000_000).to_bytes(6) + chance).hex()
-    variant = "89ab"[chance[2] >> 4 & 3]
-    return f"{text[:8]}-{text[8:12]}-7{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
+    chance = _pool.pop() if _pool else _fetch()
+    made = f"{time.time_ns() // 1_000_000:012x}"
+    return f"{made[:8]}-{made[8:]}-7{chance[:3]}-{_VARIANT[chance[3]]}{chance[4:7]}-{chance[7:19]}"
 
 
 def time_of(identifier: str) -> int | None:
@@ -39,4 +38,4 @@ def time_of(identifier: str) -> int | None:
 
 def trace_id() -> str:
     """16 bytes in hex, random but for the last, so never all zero (W3C Trace Context)."""
-    return _random()[:15].hex() + "01"
+    return (_pool.pop() if _pool else _fetch())[:30] + "01"

@@ -30,8 +30,8 @@ def as_count(value: Any) -> int:
 
     At most `MOST_TOKENS`.
     """
-    if value is None:
-        return 0
+    if type(value) is int and 0 <= value <= MOST_TOKENS:  # nearly always so
+        return value
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
         return min(int(value), MOST_TOKENS)
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:

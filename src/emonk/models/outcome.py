@@ -1,6 +1,6 @@
 """What an answer means for the runtime, whichever provider gave it."""
 
-from emonk.messages import AssistantMessage, Blob
+from emonk.messages import AssistantMessage, Blob, Text, ToolCall
 from emonk.models.protocol import Outcome
 
 
@@ -15,11 +15,15 @@ def outcome_of(message: AssistantMessage, word: Outcome | None, *, lost: bool = 
         word: what the finish reason means, where it says more than the content does.
         lost: some part could not be read; it matters when nothing else is left.
     """
-    if word is not Outcome.BLOCKED and message.tool_calls:
-        return Outcome.TOOL_CALLS
+    usable = False
+    for part in message.parts:
+        if isinstance(part, ToolCall):
+            if word is not Outcome.BLOCKED:
+                return Outcome.TOOL_CALLS
+        elif isinstance(part, Blob) or (isinstance(part, Text) and not part.text.isspace() and part.text):
+            usable = True
     if word is not None:
         return word
-    usable = message.text.strip() or any(isinstance(part, Blob) for part in message.parts)
     if usable:
         return Outcome.COMPLETE
     return Outcome.MALFORMED if lost else Outcome.EMPTY

@@ -9,6 +9,7 @@ import math
 import re
 import string
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -110,6 +111,11 @@ def family_of(spec: str) -> Family:
     return FAMILIES.get(name, UNKNOWN)
 
 
+_SHORT = 16
+"""Tokens of an answer that hides nothing however little of it there is."""
+
+
+@lru_cache(maxsize=256)
 def keeps_thoughts(spec: str) -> bool:
     """Whether a model is shown what it thought earlier in the same turn, so that it counts as input again.
 
@@ -147,20 +153,32 @@ def tokens_of_message(message: Message, family: Family) -> int:
     return round(family.message + sum([_part(part, family) for part in parts]))
 
 
-def at_most(message: Message, family: Family) -> float:
-    """What `tokens_of_message` does not exceed, for a fraction of its cost; infinite where that takes counting."""
+def bounds(message: Message, family: Family) -> tuple[int, float]:
+    """The characters of a message, and what `tokens_of_message` does not exceed, for a fraction of its cost.
+
+    The latter is infinite where it takes counting.
+    """
+    characters, most = 0, family.message + 1.0
     if isinstance(message, ToolMessage):
-        most = sum([family.result + MOST * (len(result.name) + len(result.content)) for result in message.results])
+        for result in message.results:
+            characters += len(result.content)
+            most += family.result + MOST * len(result.name)
     else:
-        most = sum([MOST * len(part.text) if isinstance(part, Text | Thinking) else math.inf for part in message.parts])
-    return most + family.message + 1
+        for part in message.parts:
+            if isinstance(part, (Text, Thinking)):
+                characters += len(part.text)
+            else:
+                most = math.inf
+    return characters, most + MOST * characters
 
 
 def tokens_of_answer(message: AssistantMessage, usage: Usage, family: Family) -> int:
     """A model's answer when it is sent back: what it was reported to be, unless that hides unshown thoughts."""
-    counted = tokens_of_message(message, family)
     said = usage.output_tokens - usage.reasoning_tokens
-    return round(said + family.message) if 0 < said <= 1.6 * counted + 16 else counted
+    if 0 < said <= _SHORT:
+        return round(said + family.message)
+    counted = tokens_of_message(message, family)
+    return round(said + family.message) if 0 < said <= 1.6 * counted + _SHORT else counted
 
 
 def tokens_of_request(

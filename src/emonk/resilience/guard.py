@@ -14,6 +14,7 @@ import inspect
 import random as chance
 from collections.abc import Awaitable, Callable, Hashable
 from math import isnan
+from types import CoroutineType
 from typing import Any, Generic, TypeVar, cast
 
 import msgspec
@@ -136,7 +137,7 @@ class Guard:
         """
         if not callable(fn):
             raise not_callable(fn)
-        if deadline is not None:
+        if deadline is not None and (type(deadline) is not float or isnan(deadline)):
             _check_deadline(deadline)
         timeout = self.timeout
         if attempt_timeout is not None:
@@ -262,7 +263,7 @@ class _Call(Generic[T]):
             permit = self._permit()
             try:
                 result = self._fn(*self._args, **self._kwargs)
-                if inspect.isawaitable(result):
+                if type(result) is CoroutineType or inspect.isawaitable(result):
                     call = cast("Awaitable[T]", result)
                     value = await (call if self._timeout is None else guard.in_time(call, self._timeout))
                 else:

@@ -48,9 +48,14 @@ class Window:
         """Count one call that ended `now`, on the clock of `tally`; returns what `tally` would."""
         if now >= self._until:
             self._begin_part(now)
-        self._part.add(failed=failed, slow=slow)
-        self._total.add(failed=failed, slow=slow)
-        return self._total
+        total = self._total
+        if failed or slow:
+            self._part.add(failed=failed, slow=slow)
+            total.add(failed=failed, slow=slow)
+        else:
+            self._part.calls += 1
+            total.calls += 1
+        return total
 
     def tally(self, now: float) -> Tally:
         """The counts as they are `now`; valid until the window is next touched."""

@@ -1,6 +1,6 @@
 """One call of a model, whole or streamed to whoever watches."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -88,9 +88,9 @@ async def ask(
         raise
     if not response.model.isascii() or max(astuple(response.usage)) > BELIEVED:
         response = _credible(response)
-    calls = response.message.tool_calls
-    if len(calls) > 1 and len({call.id for call in calls}) < len(calls):
-        message = AssistantMessage(tuple(_distinct(response.message.parts)))
+    parts = response.message.parts
+    if len(parts) > 1 and not _told_apart(response.message.tool_calls):
+        message = AssistantMessage(tuple(_distinct(parts)))
         response = msgspec.structs.replace(response, message=message)
     return PricedResponse(response, entry.answered(response))
 
@@ -120,6 +120,10 @@ def _malformed(model: Model, error: AgentError) -> ModelResponse:
         usage=Usage(),
         model=model.spec,
     )
+
+
+def _told_apart(calls: Sequence[ToolCall]) -> bool:
+    return len({call.id for call in calls}) == len(calls)
 
 
 def _distinct(parts: Iterable[AssistantPart]) -> Iterable[AssistantPart]:

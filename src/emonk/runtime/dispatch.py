@@ -296,7 +296,7 @@ def _storable(content: str) -> str:
         left_out = len(content) - RESULT_LIMIT
         half = RESULT_LIMIT // 2
         content = f"{content[:half]}\n[... {left_out} characters left out ...]\n{content[-half:]}"
-    return content.encode(errors="backslashreplace").decode()
+    return content if content.isascii() else content.encode(errors="backslashreplace").decode()
 
 
 def unknown_tool(name: str, tools: Mapping[str, Runnable]) -> UnknownTool:

@@ -21,8 +21,10 @@ class Ending(msgspec.Struct, frozen=True, gc=False):
     @property
     def own_text(self) -> str:
         """The text, unless an answer of the model among the events says it already."""
-        said = any(isinstance(event, ModelSaid) and event.message.text == self.text for event in self.events)
-        return "" if said else self.text
+        for event in self.events:
+            if isinstance(event, ModelSaid) and event.message.text == self.text:
+                return ""
+        return self.text
 
 
 class TurnEnded(Exception):

@@ -12,6 +12,9 @@ from emonk.runtime.candidates import Candidate
 from emonk.runtime.journal import Journal
 from emonk.runtime.setup import Setup
 
+_BEGINNING = Course()
+_ALONE = Course(role="lead")
+
 ASKED = Assessment(TaskComplexity.COMPLEX, "the message asks for the lead")
 
 
@@ -26,13 +29,13 @@ class Route:
         self._setup = setup
         self._journal = journal
         self._said = said
-        self._course = Course()
+        self._course = _BEGINNING
         self._divides = setup.candidates.can_escalate
         self._read = _begin_of(journal, said) if resumed else len(journal.events)
         if resumed:
             self._catch_up()
         if not (self._divides or self._course.role):
-            self._course = Course(role="lead")
+            self._course = _ALONE
 
     def next(self, tokens: Callable[[], int]) -> TaskComplexity:
         """How hard the next step is, which decides who is asked; `tokens` is the size of the conversation."""

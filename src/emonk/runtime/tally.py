@@ -33,7 +33,8 @@ class Tally:
         self._priced = True
         self.failures = 0
         self._failures: dict[tuple[str, str], int] = {}
-        self._recount(before)
+        if before:
+            self._recount(before)
 
     def step(self, usage: Usage, cost: Decimal | None, *, usable: bool = True) -> None:
         """A model call was made; a `cost` of None makes the whole unknown."""
@@ -76,11 +77,13 @@ class Tally:
 
     def _count_step(self, returned: Iterable[ToolReturned]) -> list[ToolResult]:
         """Equal failures within one step count once: the model had not seen the first when it made the second."""
-        failed = list({_key(one.result): one for one in returned if one.result.error}.values())
-        for one in failed:
-            self._count(_key(one.result))
-            self.failures += 1
-        return [one.result for one in failed]
+        failed = [one.result for one in returned if one.result.error]
+        if failed:
+            failed = list({_key(one): one for one in failed}.values())
+            for one in failed:
+                self._count(_key(one))
+                self.failures += 1
+        return failed
 
     def _count(self, key: tuple[str, str]) -> int:
         self._failures[key] = self._failures.get(key, 0) + 1

@@ -152,10 +152,14 @@ class Tool(Generic[P, R]):
 
     async def _call(self, values: dict[str, Any], effect_key: str) -> Any:
         function: Callable[..., Any] = self.function
-        if inspect.iscoroutinefunction(function):
+        if self._is_async:
             return await contained(function(**values))
         result = await THREADS.run(partial(function, **values), name=effect_key)
         return await contained(result) if inspect.isawaitable(result) else result
+
+    @cached_property
+    def _is_async(self) -> bool:
+        return inspect.iscoroutinefunction(self.function)
 
     @cached_property
     def _signature(self) -> Signature:

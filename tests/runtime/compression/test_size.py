@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emonk.messages import AssistantMessage, Message, Text, ToolCall, ToolMessage, ToolResult, assistant, user
-from emonk.models.tokens import FAMILIES, UNKNOWN, Family, at_most, tokens_of_message
+from emonk.models.tokens import FAMILIES, UNKNOWN, Family, bounds, tokens_of_message
 from emonk.records import Usage
 from emonk.runtime.compression.size import ContextSize
 
@@ -30,7 +30,7 @@ steps = st.lists(st.tuples(st.lists(messages, max_size=3), usages, answers), max
 
 @given(messages, families)
 def test_no_message_takes_more_than_at_most(message: Message, family: Family) -> None:
-    assert tokens_of_message(message, family) <= at_most(message, family)
+    assert tokens_of_message(message, family) <= bounds(message, family)[1]
 
 
 @given(steps, families, st.integers(0, 3000), st.floats(0.5, 2.0))

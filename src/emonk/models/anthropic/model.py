@@ -47,6 +47,7 @@ class AnthropicModel:
         """
         api_key = check_key(api_key, "ANTHROPIC_API_KEY")
         self._name = name
+        self.spec = f"anthropic:{name}"
         headers = {"x-api-key": api_key, "anthropic-version": VERSION}
         if claude(name).binds_thinking:
             headers["anthropic-beta"] = BINDING_CONTROLS
@@ -76,10 +77,6 @@ class AnthropicModel:
             api_key=api_key or os.environ.get("ANTHROPIC_API_KEY", ""),
             base_url=base_url or os.environ.get("ANTHROPIC_BASE_URL") or BASE_URL,
         )
-
-    @property
-    def spec(self) -> str:
-        return f"anthropic:{self._name}"
 
     async def generate(self, request: ModelRequest) -> ModelResponse:
         """Ask for a whole answer.

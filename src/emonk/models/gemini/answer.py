@@ -64,18 +64,22 @@ class Answer:
         if body.error is not None:
             rpc = read_status(body.error)
             raise failure(rpc.code or 500, rpc, model=self._asked)
-        reason = body.finish_reason
+        candidate = body.candidate
+        reason = body.block_reason if candidate is None else candidate.finish_reason
         self.finish_reason = reason or self.finish_reason
-        self._blocked = self._blocked or (bool(reason) and body.candidate is None)
+        self._blocked = self._blocked or (bool(reason) and candidate is None)
         self._model = body.model_version or self._model
         self._id = body.response_id or self._id
         if body.usage_metadata:
             self._usage = read_usage(body.usage_metadata)
-        read = [read_part(wire) for wire in body.parts]
-        parts = [part for part in read if part is not None]
-        if len(parts) < len(read):
-            unread = [wire for part, wire in zip(read, body.parts, strict=True) if part is None]
-            self._lost = self._lost or any(is_lost(wire) for wire in unread)
+        content = candidate and candidate.content
+        parts: list[AssistantPart] = []
+        for wire in (content and content.parts) or ():
+            part = read_part(wire)
+            if part is not None:
+                parts.append(part)
+            elif is_lost(wire):
+                self._lost = True
         self._parts += parts
         return parts
 

@@ -15,7 +15,6 @@ from emonk.messages import (
     Text,
     Thinking,
     ToolCall,
-    ToolMessage,
     ToolResult,
     UserMessage,
     UserPart,
@@ -64,18 +63,20 @@ def write_contents(messages: Sequence[Message], *, all_signed: bool = False) -> 
     previous = ""
     order: list[str] = []
     results: list[ToolResult] = []
-    last = last_user(messages)
     for index, message in enumerate(messages):
-        match message:
-            case UserMessage(parts):
-                kind, wire = "user", _write_parts(_readable(parts, strict=index == last))
-            case AssistantMessage(parts, provider):
-                kind, wire = "model", _write_parts(parts if provider in _OWN else _common(parts))
-                calls = [call.id for call in message.tool_calls]
-                order = order + calls if previous == kind else calls
-            case ToolMessage(more):
-                results = [*results, *more] if previous == "tool" else [*more]
-                kind, wire = "tool", [_write_result(result) for result in _in_order(results, order)]
+        if isinstance(message, UserMessage):
+            kind, said = "user", message.parts
+            if any(type(part) is not Text for part in said):
+                said = _readable(said, strict=index == last_user(messages))
+            wire = _write_parts(said)
+        elif isinstance(message, AssistantMessage):
+            parts = message.parts
+            kind, wire = "model", _write_parts(parts if message.provider in _OWN else _common(parts))
+            calls = [part.id for part in parts if isinstance(part, ToolCall)]
+            order = order + calls if previous == kind else calls
+        else:
+            results = [*results, *message.results] if previous == "tool" else [*message.results]
+            kind, wire = "tool", [_write_result(result) for result in _in_order(results, order)]
         if not wire:
             continue
         if kind == "model" and all_signed:
@@ -157,6 +158,13 @@ def _write_parts(parts: Sequence[AssistantPart]) -> list[Json]:
     """
     wire: list[Json] = []
     for part in parts:
+        if isinstance(part, Text) and part.signature is None:  # nearly every part
+            if part.text:
+                wire.append({"text": part.text})
+            continue
+        if isinstance(part, ToolCall):
+            wire.append(_write_call(part))
+            continue
         match part:
             case Text(text, signature) if text or as_bytes(signature):
                 wire.append(_signed({"text": text}, signature))
@@ -166,8 +174,6 @@ def _write_parts(parts: Sequence[AssistantPart]) -> list[Json]:
                 # What stands beside the type may tell how to read a sound.
                 inline = {"mimeType": kind if kind in _IMAGES else mime_type, "data": data}
                 wire.append(_signed({"inlineData": inline}, signature))
-            case ToolCall():
-                wire.append(_write_call(part))
             case Foreign(provider, data) if provider == PROVIDER:
                 wire += _write_foreign(data)
             case Text() | Thinking() | Foreign() | Blob():

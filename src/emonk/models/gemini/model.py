@@ -3,6 +3,8 @@
 import os
 from collections.abc import AsyncGenerator
 from functools import partial
+from types import CoroutineType
+from typing import Any
 from urllib.parse import quote
 
 from emonk.models.gemini.calls import GenerateContent
@@ -30,7 +32,7 @@ class GeminiModel:
             InvalidConfig: `base_url` is no HTTP address.
         """
         api_key = check_key(api_key, "GEMINI_API_KEY")
-        self._name = name
+        self.spec = f"gemini:{name}"
         http = HttpClient(
             base_url,
             headers={"x-goog-api-key": api_key},
@@ -56,13 +58,9 @@ class GeminiModel:
             base_url=base_url or os.environ.get("EMONK_GEMINI_BASE_URL") or BASE_URL,
         )
 
-    @property
-    def spec(self) -> str:
-        return f"gemini:{self._name}"
-
-    async def generate(self, request: ModelRequest) -> ModelResponse:
+    def generate(self, request: ModelRequest) -> "CoroutineType[Any, Any, ModelResponse]":
         """Ask for a whole answer; see `GenerateContent.generate`."""
-        return await self._calls.generate(request)
+        return self._calls.generate(request)
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[ModelDelta | ModelResponse]:
         """Ask for an answer in pieces; see `GenerateContent.stream`."""

@@ -31,30 +31,25 @@ class RequestWriter:
         """
         body: Json = {"contents": write_contents(request.messages, all_signed=self._all_signed)}
         try:
-            if instructions := self._instructions(request):
+            told = request.output_schema is not None and self._tells_schema(request)
+            if instructions := _with_schema(request) if told else request.instructions:
                 body["systemInstruction"] = {"parts": [{"text": instructions}]}
             if request.tools:
                 body["tools"] = self._declarations(tuple(request.tools))
                 if choice := _tool_choice(request):
                     body["toolConfig"] = {"functionCallingConfig": choice}
-            if config := _generation_config(request, self._model, told=self._tells_schema(request)):
+            if config := _generation_config(request, self._model, told=told):
                 body["generationConfig"] = config
             return _encode(body)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise InvalidConfig(f"the request has no JSON form: {error}", code="unencodable_request") from error
 
     def _tells_schema(self, request: ModelRequest) -> bool:
-        """Whether the schema of the answer is told in words: models before Gemini 3 refuse one beside tools.
+        """Whether the answer's schema is told in words: models before Gemini 3 refuse one beside tools.
 
         https://ai.google.dev/gemini-api/docs/structured-output.
         """
-        return request.output_schema is not None and bool(request.tools) and version_of(self._model) < (3, 0)
-
-    def _instructions(self, request: ModelRequest) -> str:
-        if not self._tells_schema(request):
-            return request.instructions
-        asked = _SCHEMA.format(_encode(request.output_schema).decode())
-        return f"{request.instructions}\n\n{asked}" if request.instructions else asked
+        return bool(request.tools) and version_of(self._model) < (3, 0)
 
     def _declarations(self, tools: tuple[ToolLike, ...]) -> msgspec.Raw:
         if tools != self._tools:
@@ -65,6 +60,11 @@ class RequestWriter:
             self._encoded_tools = msgspec.Raw(_encode([{"functionDeclarations": declarations}]))
             self._tools = tools
         return self._encoded_tools
+
+
+def _with_schema(request: ModelRequest) -> str:
+    asked = _SCHEMA.format(_encode(request.output_schema).decode())
+    return f"{request.instructions}\n\n{asked}" if request.instructions else asked
 
 
 def _tool_choice(request: ModelRequest) -> Json:

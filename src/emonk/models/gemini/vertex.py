@@ -81,7 +81,7 @@ class VertexModel:
         _check("project", project, "set llm.project_id or GOOGLE_CLOUD_PROJECT")
         _check("location", location, "set llm.location or GOOGLE_CLOUD_LOCATION, for example global or europe-west4")
         self.location = location
-        self._name = name
+        self.spec = f"vertex:{name}"
         base_url = base_url or address_of(location)
         http = HttpClient(
             base_url,
@@ -117,10 +117,6 @@ class VertexModel:
             credentials=credentials,
             base_url=base_url or os.environ.get("EMONK_VERTEX_BASE_URL"),
         )
-
-    @property
-    def spec(self) -> str:
-        return f"vertex:{self._name}"
 
     async def generate(self, request: ModelRequest) -> ModelResponse:
         """Ask for a whole answer; see `GenerateContent.generate`."""

@@ -20,6 +20,14 @@ MADE_UP_ID = "emonk_call_"
 
 Json = dict[str, Any]
 
+_COUNTS = (
+    "promptTokenCount",
+    "toolUsePromptTokenCount",
+    "candidatesTokenCount",
+    "thoughtsTokenCount",
+    "cachedContentTokenCount",
+)
+
 
 class Content(msgspec.Struct):
     """What a candidate says. Parts stay as they came, also those of kinds that are not known here."""
@@ -55,16 +63,9 @@ class Body(msgspec.Struct, rename="camel"):
         return self.candidates[0] if self.candidates else None
 
     @property
-    def finish_reason(self) -> str:
-        """The candidate's own word; the prompt's block reason when there is no candidate."""
-        if (candidate := self.candidate) is not None:
-            return candidate.finish_reason or ""
+    def block_reason(self) -> str:
+        """Why there is no candidate."""
         return (self.prompt_feedback and self.prompt_feedback.block_reason) or ""
-
-    @property
-    def parts(self) -> list[Any]:
-        candidate = self.candidate
-        return (candidate and candidate.content and candidate.content.parts) or []
 
 
 _body = msgspec.json.Decoder(Body)
@@ -89,6 +90,8 @@ def read_part(part: Any) -> AssistantPart | None:
     signature = data.get("thoughtSignature")
     if not isinstance(signature, str):
         signature = None
+        if len(data) == 1 and type(text := data.get("text")) is str:  # nearly every part
+            return Text(text) if text else None
     match data:
         case {"text": str(text)} if text or signature is not None:
             return Thinking(text, signature) if data.get("thought") is True else Text(text, signature)
@@ -137,11 +140,11 @@ def read_usage(meta: dict[str, Any] | None) -> Usage:
     """Tokens in emonk's definition: tool-use prompts are input, thoughts are output, cached lies inside the prompt."""
     if not meta:
         return Usage()
-    thoughts = as_count(meta.get("thoughtsTokenCount"))
+    prompt, tools, answer, thoughts, cached = [as_count(meta[key]) if key in meta else 0 for key in _COUNTS]
     return Usage(
-        input_tokens=as_count(meta.get("promptTokenCount")) + as_count(meta.get("toolUsePromptTokenCount")),
-        output_tokens=as_count(meta.get("candidatesTokenCount")) + thoughts,
-        cached_input_tokens=as_count(meta.get("cachedContentTokenCount")),
+        input_tokens=prompt + tools,
+        output_tokens=answer + thoughts,
+        cached_input_tokens=cached,
         reasoning_tokens=thoughts,
     )
 

@@ -39,6 +39,7 @@ class OpenAIModel:
             InvalidConfig: `base_url` is no HTTP address.
         """
         self._name = name
+        self.spec = f"{'openai' if api == 'chat' else 'openai-responses'}:{name}"
         self._api: Api = api
         self._endpoint = endpoint_of(name, base_url, api)
         if api_key.strip() or self._endpoint.needs_key:
@@ -71,10 +72,6 @@ class OpenAIModel:
             base_url=base_url or os.environ.get("OPENAI_BASE_URL") or BASE_URL,
             api=api,
         )
-
-    @property
-    def spec(self) -> str:
-        return f"{'openai' if self._api == 'chat' else 'openai-responses'}:{self._name}"
 
     async def generate(self, request: ModelRequest) -> ModelResponse:
         """Ask for a whole answer.

@@ -265,13 +265,15 @@ class TurnContext:
 
     def _is_in_part(self) -> bool:
         """Whether something that is shown is not whole."""
-        events = self._journal.events
-        summary = latest(events)
+        results = [one for one in self._journal.events if isinstance(one.event, ToolReturned)]
+        if not results:
+            return False
+        summary = latest(self._journal.events)
         cutoff, shown = (summary.cutoff, summary.shown) if summary else (0, 0)
         least = min(shown or self._room.shown, self._room.shown)
         return any(
             len(one.event.result.content) > least and one.revision > cutoff
-            for one in events
+            for one in results
             if isinstance(one.event, ToolReturned)
         )
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from emonk.messages import AssistantMessage, Message, Text, Thinking, ToolMessage, UserMessage
-from emonk.models.tokens import Family, at_most, keeps_thoughts, tokens_of_answer, tokens_of_message
+from emonk.messages import AssistantMessage, Message, UserMessage
+from emonk.models.tokens import Family, bounds, keeps_thoughts, tokens_of_answer, tokens_of_message
 from emonk.records import Usage
 
 _IMPLAUSIBLE = 12
@@ -30,6 +30,7 @@ class ContextSize:
         self._thoughts = 0
         self._seen = 0
         self._uncounted: list[tuple[Message, Usage | None]] = []
+        self._most = 0.0  # that they can take
         self._usage = Usage()
         self.scale = scale
 
@@ -41,14 +42,13 @@ class ContextSize:
                 self._total += tokens_of_answer(message, usage, self._family)
             else:
                 self._total += tokens_of_message(message, self._family) * self.scale
-        self._uncounted.clear()
+        self._count_none()
         return round(self._total)
 
     def surely_below(self, messages: Sequence[Message], limit: int) -> bool:
         """Whether there are so few characters that nothing has to be counted."""
         self._see(messages)
-        most = sum([self._at_most(message, usage) for message, usage in self._uncounted])
-        return self._total + most * max(1.0, self.scale) <= limit
+        return self._total + self._most * max(1.0, self.scale) <= limit
 
     def reported(self, messages: Sequence[Message], usage: Usage) -> None:
         """A request with these messages took that much."""
@@ -56,7 +56,7 @@ class ContextSize:
         self._usage = usage
         if usage.input_tokens > self._least:
             self._total = float(usage.input_tokens)
-            self._uncounted.clear()
+            self._count_none()
 
     def answered(self, answer: AssistantMessage) -> None:
         """The answer to what was reported last; it is the next message."""
@@ -76,7 +76,7 @@ class ContextSize:
             thoughts: tokens that the turn had been thinking before it.
         """
         answer = messages[at]
-        least = sum(map(_least, messages[:at]))
+        least = sum([bounds(message, self._family)[0] for message in messages[:at]]) / _IMPLAUSIBLE
         if usage.input_tokens <= least or not isinstance(answer, AssistantMessage):
             return
         self._seen, self._least, self._total = at, least, float(usage.input_tokens)
@@ -95,27 +95,25 @@ class ContextSize:
         low, high = _SCALES
         self.scale = round(min(high, max(low, known / max(1, self.whole(messages)))), 4)
 
-    def _at_most(self, message: Message, usage: Usage | None) -> float:
-        said = 0 if usage is None else usage.output_tokens - usage.reasoning_tokens
-        # What an answer was reported to be is what it counts as, or else more than that.
-        return said + self._family.message + 1 if said > 0 else at_most(message, self._family)
+    def _count_none(self) -> None:
+        """What was uncounted is part of the total now."""
+        self._uncounted.clear()
+        self._most = 0.0
 
     def _see(self, messages: Sequence[Message]) -> None:
-        for message in messages[self._seen :]:
-            self._add(message, None)
+        if len(messages) > self._seen:
+            for message in messages[self._seen :]:
+                self._add(message, None)
 
     def _add(self, message: Message, usage: Usage | None) -> None:
         """One more message; one that answers a request that took `usage`."""
-        if isinstance(message, UserMessage) and self._thoughts:
+        if self._thoughts and isinstance(message, UserMessage):
             self._total -= self._thoughts
             self._thoughts = 0
+        characters, most = bounds(message, self._family)
+        if usage is not None and (said := usage.output_tokens - usage.reasoning_tokens) > 0:
+            most = said + self._family.message + 1  # what it was reported to be is what it counts as, or more than that
         self._uncounted.append((message, usage))
-        self._least += _least(message)
+        self._most += most
+        self._least += characters / _IMPLAUSIBLE
         self._seen += 1
-
-
-def _least(message: Message) -> float:
-    """Tokens that the message takes at the very least."""
-    if isinstance(message, ToolMessage):
-        return sum([len(result.content) for result in message.results]) / _IMPLAUSIBLE
-    return sum([len(part.text) for part in message.parts if isinstance(part, Text | Thinking)]) / _IMPLAUSIBLE
