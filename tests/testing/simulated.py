@@ -9,6 +9,7 @@ from emonk import Agent, Context, Happened, tool
 from emonk.errors import ConfigError, EmonkError, InfraError
 from emonk.models.protocol import Model, ModelDelta, ModelRequest, ModelResponse
 from emonk.records import Effect
+from emonk.resilience import deadline
 from emonk.resilience.deadline import within
 from emonk.resilience.limit import ConcurrencyLimit
 from emonk.runtime import ask, asking, dispatch, turn
@@ -181,7 +182,7 @@ def take_too_long(patch: pytest.MonkeyPatch) -> None:
     def thrice(seconds: float, work: Any, **named: Any) -> Any:
         return within(3 * seconds, work, **named)
 
-    patch.setattr(turn, "within", thrice)
+    patch.setattr(deadline, "within", thrice)
 
 
 def answer_without_a_reason(patch: pytest.MonkeyPatch) -> None:

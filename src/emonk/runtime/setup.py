@@ -26,11 +26,11 @@ class Setup(msgspec.Struct, frozen=True):
     """An agent, as its turns need it.
 
     Attributes:
+        in_time: keeps its turns within their time.
         bills: takes the rows of its calls before they leave.
         purpose: what all of its calls are for, where it is always the same.
         spending: what it has spent, where it has budgets.
         gathering: has what its turns note written a moment later.
-        in_time: keeps its turns within their time, at less cost than a limit for each.
     """
 
     agent: str
@@ -41,6 +41,7 @@ class Setup(msgspec.Struct, frozen=True):
     clock: Clock
     guards: Guards
     kept: Kept
+    in_time: Deadlines
     alerts: Alerts | None = None
     room: Room = Room()
     reader: Runnable | None = None
@@ -50,7 +51,6 @@ class Setup(msgspec.Struct, frozen=True):
     spending: Spending | None = None
     routing: Routing = Routing()
     gathering: Later = msgspec.field(default_factory=lambda: Later(GATHER_SECONDS))
-    in_time: Deadlines | None = None
 
     def tool(self, name: str) -> Runnable | None:
         """The tool of that name, also the one that reads long results."""

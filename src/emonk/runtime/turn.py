@@ -12,7 +12,6 @@ from emonk.messages import ToolCall, ToolMessage, ToolResult
 from emonk.models.protocol import Outcome
 from emonk.observe.trace import trace_context
 from emonk.records import Reply
-from emonk.resilience.deadline import within
 from emonk.routing.tries import TOOL_NOT_USED
 from emonk.runtime.ask import PricedResponse
 from emonk.runtime.asking import Asker, ContextOverflow, Postponed
@@ -169,16 +168,14 @@ class Turn:
         )
 
     async def _ending(self) -> Ending:
-        limit = self._setup.limits.seconds
         try:
-            if (in_time := self._setup.in_time) is not None:
-                return await in_time.within(self._loop(), "the turn")
-            return await within(limit, self._loop(), clock=self._setup.clock, what="the turn")
+            return await self._setup.in_time.within(self._loop(), "the turn")
         except TurnEnded as ended:
             return ended.ending
         except DeadlineExceeded:
             self._asker.postpone_if_patient()
-            return Ending("limit", f"Stopped: the turn took longer than {limit:g} s.", "seconds")
+            text = f"Stopped: the turn took longer than {self._setup.limits.seconds:g} s."
+            return Ending("limit", text, "seconds")
         except asyncio.CancelledError:
             if self.abandoned:
                 raise

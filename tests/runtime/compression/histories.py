@@ -21,6 +21,7 @@ from emonk.events import (
 from emonk.memory.doors import Kept
 from emonk.messages import Text, ToolCall, ToolResult, assistant
 from emonk.records import Owner, SessionKey, Usage
+from emonk.resilience.deadline import Deadlines
 from emonk.resilience.guards import Guards
 from emonk.runtime.asking import Asker
 from emonk.runtime.candidates import Candidate, Candidates
@@ -170,6 +171,7 @@ async def opened(store: Store, model: ScriptedModel, **room: Any) -> Opened:
         clock=clock,
         guards=guards,
         kept=Kept("a", store),
+        in_time=Deadlines(300, clock),
         room=Room(budget=budget, shown=usual_limit(budget), **room),
     )
     journal = Journal(store, claimed.lease, claimed.revision, (), claimed.events)
