@@ -35,7 +35,7 @@ def rows_of(tmp_path: Path, task: Any, lead: Sequence[Any], worker: Sequence[Any
             models["worker"] = ScriptedModel(worker, spec=WORKER)
         async with MultiModelRouter(models, tracker=CostTracker(store), resilience=ONE_RETRY, **more) as router:
             await asyncio.gather(router.route(task, user_id="ada", session_id="s1"), return_exceptions=True)
-        rows = sorted(await store.usage_rows(UsageFilter()), key=lambda row: row.row_id)
+        rows = sorted(await store.usage_rows(UsageFilter()), key=lambda row: row.started_at)
         await store.aclose()
         return rows
 
