@@ -1,6 +1,6 @@
 """Writes what this version of emonk writes, for the tests that later versions can still read it.
 
-    python scripts/fixtures.py tests/fixtures/schema-4
+    python scripts/fixtures.py tests/fixtures/schema-5
 
 It uses only what emonk has had from the start, so that it also runs with an earlier one on PYTHONPATH.
 """

@@ -141,6 +141,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE VIRTUAL TABLE memory_words USING fts5 (words, detail = none, tokenize = 'ascii')",
     ),
     (
+        "ALTER TABLE usage ADD COLUMN message_id TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE usage ADD COLUMN role TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE usage ADD COLUMN lead TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE usage ADD COLUMN price TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE usage ADD COLUMN estimate INTEGER",
+    ),
+    (
         "DROP INDEX usage_by_start",
         "DROP INDEX usage_by_session",
         "ALTER TABLE usage RENAME TO usage_before",
@@ -172,8 +179,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             estimate INTEGER
         ) STRICT""",
         """INSERT INTO usage SELECT NULL, row_id, agent, session_id, user_id, trace_id, purpose, provider, model,
-            started_at, '', '', '', state, seconds, input_tokens, output_tokens, cached_input_tokens,
-            cache_write_tokens, reasoning_tokens, cost, error, '', NULL
+            started_at, message_id, role, lead, state, seconds, input_tokens, output_tokens, cached_input_tokens,
+            cache_write_tokens, reasoning_tokens, cost, error, price, estimate
             FROM usage_before ORDER BY started_at, row_id""",
         "DROP TABLE usage_before",
         "CREATE UNIQUE INDEX usage_by_start ON usage (started_at, row_id)",
