@@ -61,3 +61,11 @@ def test_a_word_says_more_in_a_short_prompt() -> None:
     assert said[64] == pytest.approx(0.25)
     assert said[256] == pytest.approx(0.125)
     assert said[1] == said[LEAST] == pytest.approx(0.5)
+
+
+def test_what_pieces_say_of_an_unknown_word_is_kept_for_the_next_prompt() -> None:
+    wording = Wording(terms={}, words={}, pieces={" pr": 0.25 + 1j, "ove": 0.5 + 4j})
+    unknown: dict[str, complex] = {}
+    fresh = wording.score(["prove", "it"])
+    assert fresh == wording.score(["prove", "it"], unknown=unknown) == wording.score(["prove", "it"], unknown=unknown)
+    assert unknown == {"prove": 0.75 + 5j, "it": 0j}

@@ -1,5 +1,6 @@
 """The learned classifier: how much a prompt needs the lead, from prompts whose outcome is known."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from math import exp, sqrt
 from os import PathLike
@@ -12,6 +13,7 @@ from emonk.routing import prior, trees
 from emonk.routing.features import NAMES, surface
 from emonk.routing.model_file import Parameters, read_model, write_model
 from emonk.routing.tokens import checked, question_of, tokens_of
+from emonk.routing.wording import Table, counted
 from emonk.routing.wording_training import train_wording
 
 LEAD_SHARE = 0.7
@@ -51,6 +53,7 @@ class Classifier:
 
     def __init__(self, parameters: Parameters) -> None:
         self._parameters = parameters
+        self._unknown: Table = {}
         few = prior.few(parameters.rows)
         self._words_say = WORDS + (1 - WORDS) * few
         self._trees_say = 1 - few
@@ -111,7 +114,10 @@ class Classifier:
 
     def score(self, text: str) -> float:
         """The higher, the more it needs the lead."""
-        return self._scored(_look(text))
+        question = question_of(text)
+        tokens = tokens_of(question)
+        counts = counted(tokens)
+        return self._scored((tokens, surface(question, tokens, counts)), counts)
 
     def explain(self, text: str) -> list[Part]:
         """What makes the score of a prompt, the weightiest first; the parts add up to it."""
@@ -160,11 +166,11 @@ class Classifier:
         """
         return cls(read_model(path))
 
-    def _scored(self, seen: Seen) -> float:
+    def _scored(self, seen: Seen, counts: Counter[str] | None = None) -> float:
         tokens, features = seen
         own = self._parameters
         signs = sum(prior.parts(own.signs, tokens, features))
-        words = self._words_say * own.wording.score(tokens)
+        words = self._words_say * own.wording.score(tokens, counts, self._unknown)
         return own.mean + words + self._trees_say * trees.predict(own.trees, features) + signs
 
 

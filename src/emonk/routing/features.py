@@ -41,18 +41,24 @@ NAMES = (
 )  # fmt: skip
 
 
-def surface(question: str, tokens: Sequence[str]) -> list[float]:
-    """One number for each of `NAMES`; counts are logarithms, so that a few of a thing differ and many do not."""
-    words = [token for token in tokens if token.isalpha()]
+def surface(question: str, tokens: Sequence[str], counts: Counter[str] | None = None) -> list[float]:
+    """One number for each of `NAMES`; counts are logarithms, so that a few of a thing differ and many do not.
+
+    Args:
+        question: of the prompt.
+        tokens: of the question.
+        counts: how often each of them occurs, and whatever else that is none, where that is there already.
+    """
+    words = list(filter(str.isalpha, tokens))
     numbers = [token for token in tokens if token[0].isdigit()]
     first = _OPTION.search(question)
     options = _OPTION.findall(question, first.start()) if first else []
     asked = question[: first.start()] if first else question
     count, size = len(words) or 1, len(question)
-    found = Counter(tokens).__getitem__
+    found = (Counter(tokens) if counts is None else counts).__getitem__
     seen = frozenset(words)
     lengths = list(map(len, words)) or [0]
-    kinds = Counter([kind for token in tokens if (kind := _KINDS.get(token))])
+    kinds = Counter(filter(None, map(_KINDS.get, tokens)))
     operators = kinds["operator"]
     stops = question.count(". ") + question.count(".\n") + asked.count("?") + 1
     return [

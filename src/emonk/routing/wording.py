@@ -14,6 +14,9 @@ from math import log, sqrt
 import msgspec
 
 SHORTEST, LONGEST = 3, 5
+KEPT = 10_000
+"""Words that were never seen in training, of which it is kept what their pieces say: a task has its own words."""
+
 CAPPED = 40
 """Characters of a word of which pieces are made; what is longer is no word."""
 
@@ -38,15 +41,21 @@ class Wording(msgspec.Struct, frozen=True):
     words: Table
     pieces: Table
 
-    def score(self, tokens: Sequence[str]) -> float:
-        """The sum of what its words add or take."""
+    def score(self, tokens: Sequence[str], counts: Counter[str] | None = None, unknown: Table | None = None) -> float:
+        """The sum of what its words add or take.
+
+        Args:
+            tokens: of the prompt.
+            counts: what `counted` says of them, where that is there already.
+            unknown: keeps what pieces say of words that were never seen, for the next prompt with them.
+        """
         known = self.terms.get
         said = 0j
-        for term, count in counted(tokens).items():
+        for term, count in (counts or counted(tokens)).items():
             found = known(term)
             if found is not None:
                 said += found if count == 1 else _repeated(found, count)
-        spelled = sum(self._spelled(tokens), 0j)
+        spelled = sum(self._spelled(tokens, {} if unknown is None else unknown), 0j)
         return length_of(tokens) * (said.real / _size(said) + spelled.real / _size(spelled))
 
     def parts(self, tokens: Sequence[str]) -> dict[str, float]:
@@ -54,15 +63,23 @@ class Wording(msgspec.Struct, frozen=True):
         found = {t: _repeated(self.terms[t], n) for t, n in counted(tokens).items() if t in self.terms}
         size, whole = _size(sum(found.values(), 0j)), length_of(tokens)
         parts = {term: whole * said.real / size for term, said in found.items()}
-        spelled = self._spelled(tokens)
+        spelled = self._spelled(tokens, {})
         size = _size(sum(spelled, 0j))
         for word, said in zip(dict.fromkeys(tokens), spelled, strict=True):
             parts[word] = parts.get(word, 0.0) + whole * said.real / size
         return parts
 
-    def _spelled(self, tokens: Sequence[str]) -> list[complex]:
+    def _spelled(self, tokens: Sequence[str], unknown: Table) -> list[complex]:
         known = self.words
-        return [known[word] if word in known else spell(word, self.pieces) for word in dict.fromkeys(tokens)]
+        return [known[word] if word in known else self._by_pieces(word, unknown) for word in dict.fromkeys(tokens)]
+
+    def _by_pieces(self, word: str, unknown: Table) -> complex:
+        said = unknown.get(word)
+        if said is None:
+            said = spell(word, self.pieces)
+            if len(unknown) < KEPT:
+                unknown[word] = said
+        return said
 
 
 def length_of(tokens: Sequence[str]) -> float:
