@@ -100,3 +100,14 @@ def test_many_share_a_limit_and_each_has_his_own_time() -> None:
 
     results = run(main)
     assert [isinstance(one, DeadlineExceeded) for one in results] == [False, True, False, True]
+
+
+def test_nobody_is_cut_off_after_it_was_closed() -> None:
+    async def main(clock: SimClock) -> str:
+        deadlines = Deadlines(SECONDS, SYSTEM_CLOCK)
+        work = asyncio.create_task(deadlines.within(working(clock, 100), "it"))
+        await clock.sleep(1)
+        deadlines.close()
+        return await work
+
+    assert run(main) == "done"

@@ -99,3 +99,9 @@ def test_a_retry_waits_as_long_as_others_were_told_meanwhile_and_is_not_spent() 
         assert guard.budget.tokens == pytest.approx(9.1, abs=0.2)
 
     run(main)
+
+
+@pytest.mark.parametrize("key", ["first_delay", "max_delay"])
+def test_a_delay_that_cannot_be_is_told_by_the_key_of_the_file(key: str) -> None:
+    with pytest.raises(InvalidConfig, match=f"^{key} is -1"):
+        ComponentSection(**{key: -1.0})

@@ -77,6 +77,30 @@ def test_a_callback_that_fails_keeps_nobody_waiting() -> None:
     assert [str(one["exception"]) for one in failures] == ["broken"]
 
 
+def test_all_who_are_due_are_called_in_one_round_of_the_loop() -> None:
+    called: list[int] = []
+
+    async def main(clock: SimClock) -> int:
+        later, rounds = Later(SECONDS), 0
+
+        def count() -> None:
+            nonlocal rounds
+            rounds += 1
+            if len(called) < 100:
+                asyncio.get_running_loop().call_soon(count)
+
+        for who in range(100):
+            later.add(who, lambda who=who: called.append(who))
+        later.add("the others", lambda: None)
+        await clock.sleep(SECONDS - 1)
+        asyncio.get_running_loop().call_later(1, count)
+        await clock.sleep(2)
+        return rounds
+
+    assert run(main) <= 2
+    assert called == list(range(100))
+
+
 def test_nobody_is_called_after_it_was_closed_nor_in_another_loop() -> None:
     called: list[str] = []
     later = Later(SECONDS)

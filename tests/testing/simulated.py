@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from emonk import Agent, Context, Happened, tool
+from emonk.clock import Clock
 from emonk.errors import ConfigError, EmonkError, InfraError
 from emonk.models.protocol import Model, ModelDelta, ModelRequest, ModelResponse
 from emonk.records import Effect
-from emonk.resilience import deadline
-from emonk.resilience.deadline import within
+from emonk.resilience.deadline import Deadlines
 from emonk.resilience.limit import ConcurrencyLimit
 from emonk.runtime import ask, asking, dispatch, turn
 from emonk.runtime.dispatch import Dispatcher
@@ -179,10 +179,12 @@ def hide_that_output_began(patch: pytest.MonkeyPatch) -> None:
 
 
 def take_too_long(patch: pytest.MonkeyPatch) -> None:
-    def thrice(seconds: float, work: Any, **named: Any) -> Any:
-        return within(3 * seconds, work, **named)
+    made = Deadlines.__init__
 
-    patch.setattr(deadline, "within", thrice)
+    def thrice(limits: Deadlines, seconds: float, clock: Clock) -> None:
+        made(limits, 3 * seconds, clock)
+
+    patch.setattr(Deadlines, "__init__", thrice)
 
 
 def answer_without_a_reason(patch: pytest.MonkeyPatch) -> None:

@@ -171,6 +171,8 @@ async def start(made: Definition, guards: Guards, opened: AsyncExitStack) -> Sta
         routing=routing,
         in_time=Deadlines(made.limits.seconds, made.clock),
     )
+    opened.callback(setup.in_time.close)
+    opened.callback(setup.gathering.close)
     sessions = Sessions(setup, store, owner)
     opened.push_async_callback(sessions.close)
     return Started(store, kept, sessions, (*prompt.notices, *memory_notices, *_idle_routing(made), *opener.notices))

@@ -19,16 +19,15 @@ async def within(seconds: float | None, awaitable: Coroutine[Any, Any, T], *, cl
     """
     if seconds is None:
         return await awaitable
-    if isinstance(clock, SystemClock):
-        limit = asyncio.timeout(seconds)
-        try:
-            async with limit:
-                return await awaitable
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            raise DeadlineExceeded(f"{what} took longer than {seconds:g} s") from error
-    return await _race(seconds, awaitable, clock, what)
+    task = asyncio.current_task()
+    if task is None or not isinstance(clock, SystemClock):
+        return await _race(seconds, awaitable, clock, what)
+    limit = _Limit(task, seconds)
+    timer = asyncio.get_running_loop().call_later(seconds, limit.expire)
+    try:
+        return await limit.over(awaitable, what)
+    finally:
+        timer.cancel()
 
 
 class Deadlines:
@@ -39,31 +38,31 @@ class Deadlines:
         self._clock = clock
         self._later = Later(seconds)
 
+    def close(self) -> None:
+        """Cut nobody off any more."""
+        self._later.close()
+
     async def within(self, awaitable: Coroutine[Any, Any, T], what: str) -> T:
         """See `within`."""
         task = asyncio.current_task()
         if task is None or not isinstance(self._clock, SystemClock):
-            return await within(self._seconds, awaitable, clock=self._clock, what=what)
-        limit = _Limit(task)
+            return await _race(self._seconds, awaitable, self._clock, what)
+        limit = _Limit(task, self._seconds)
         self._later.add(limit, limit.expire)
         try:
-            return await awaitable
-        except asyncio.CancelledError as error:
-            if limit.cut_it_off():
-                raise DeadlineExceeded(f"{what} took longer than {self._seconds:g} s") from error
-            raise
+            return await limit.over(awaitable, what)
         finally:
             self._later.drop(limit)
-            limit.leave()
 
 
 class _Limit:
     """Cancels a task; as `asyncio.timeout` does, it takes that back and knows it from a cancellation by others."""
 
-    __slots__ = ("_before", "_expired", "_task")
+    __slots__ = ("_before", "_expired", "_seconds", "_task")
 
-    def __init__(self, task: "asyncio.Task[Any]") -> None:
+    def __init__(self, task: "asyncio.Task[Any]", seconds: float) -> None:
         self._task = task
+        self._seconds = seconds
         self._before = task.cancelling()
         self._expired = False
 
@@ -71,14 +70,17 @@ class _Limit:
         self._expired = True
         self._task.cancel()
 
-    def cut_it_off(self) -> bool:
-        """Whether the cancellation that has come is its own, and nobody else's too."""
-        return self._expired and self.leave() <= self._before
-
-    def leave(self) -> int:
-        """Take its own cancellation back, once; how many are left."""
-        expired, self._expired = self._expired, False
-        return self._task.uncancel() if expired else self._task.cancelling()
+    async def over(self, awaitable: Coroutine[Any, Any, T], what: str) -> T:
+        """What it returns or raises, where it was not cut off by this."""
+        try:
+            return await awaitable
+        except asyncio.CancelledError as error:
+            if self._expired and self._task.cancelling() - 1 <= self._before:
+                raise DeadlineExceeded(f"{what} took longer than {self._seconds:g} s") from error
+            raise
+        finally:
+            if self._expired:
+                self._task.uncancel()
 
 
 async def _race(seconds: float, awaitable: Coroutine[Any, Any, T], clock: Clock, what: str) -> T:

@@ -16,7 +16,7 @@ class Later:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._waiting: dict[Hashable, tuple[float, Callable[[], object]]] = {}
-        self._timer: asyncio.Handle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def add(self, who: Hashable, callback: Callable[[], object]) -> None:
@@ -41,16 +41,16 @@ class Later:
             self._timer = None
 
     def _look(self) -> None:
-        """Call whoever is due: one each time, so that nobody waits longer because another's callback fails."""
+        """Call all who are due; nobody waits longer because another's callback fails."""
         self._timer = None
         loop = asyncio.get_running_loop()
-        who, (due, callback) = next(iter(self._waiting.items()), (None, (0.0, None)))
-        if callback is None:
-            return
-        if due > loop.time():
-            self._timer = loop.call_at(due, self._look)
-            return
-        del self._waiting[who]
-        if self._waiting:
-            self._timer = loop.call_soon(self._look)
-        callback()
+        while self._waiting:
+            who, (due, callback) = next(iter(self._waiting.items()))
+            if due > loop.time():
+                self._timer = loop.call_at(due, self._look)
+                return
+            del self._waiting[who]
+            try:
+                callback()
+            except Exception as error:  # noqa: BLE001 - told as the loop tells of any callback
+                loop.call_exception_handler({"message": "a callback failed", "exception": error})

@@ -39,10 +39,10 @@ class Bills:
     def flush(self) -> None:
         """Hand over the rows that wait."""
         self._gathering.drop(self)
-        rows, self._rows = tuple([row() for row in self._rows.values()]), {}
-        if not rows:
+        waiting, self._rows = self._rows, {}
+        if not waiting:
             return
         try:
-            self._store.bill(rows).add_done_callback(told)
+            self._store.bill([row() for row in waiting.values()]).add_done_callback(told)
         except Exception as error:  # noqa: BLE001 - logged; the calls go on
-            _log.warning("%d usage rows could not be written: %s", len(rows), error)
+            _log.warning("%d usage rows could not be written: %s", len(waiting), error)
