@@ -1,14 +1,17 @@
 """What a query looks at does not grow with what it is not about; counted in instructions of SQLite's machine."""
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from emonk.clock import SYSTEM_CLOCK
 from emonk.ids import time_of, uuid7
 from emonk.records import UsageRow
 from emonk.store.sqlite import inbox, listing, records, usage
+from emonk.store.sqlite.database import SqliteFile
 from emonk.store.sqlite.file import open_writer
 from emonk.store.sqlite.listing import Wanted
 from emonk.store.usage_protocol import UsageFilter
@@ -159,3 +162,27 @@ def test_the_next_page_is_found_where_a_rows_id_tells_no_time_or_another(
     bill(connection, "s", 4, "r4")
     assert [row.row_id for row in usage.rows(connection, UsageFilter(), 3, row_id)] == ["r4"]
     assert usage.rows(connection, UsageFilter(), 3, "never written") == []
+
+
+def test_where_no_index_can_be_made_now_it_is_made_another_time(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+
+    def indexes() -> list[str]:
+        names = sqlite3.connect(path).execute("SELECT name FROM sqlite_schema WHERE type = 'index'")
+        return [name for (name,) in names if name == "usage_by_session"]
+
+    async def main() -> None:
+        file = SqliteFile(path, SYSTEM_CLOCK, busy_seconds=0.01)
+        await file.ready()
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        await file.once(usage.index_sessions)
+        assert indexes() == []
+        other.execute("ROLLBACK")
+        for _ in range(2):
+            await file.once(usage.index_sessions)
+            assert indexes() == ["usage_by_session"]
+        other.close()
+        await file.aclose()
+
+    asyncio.run(main())

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from emonk.clock import Clock
-from emonk.errors import EmonkError, Unavailable
+from emonk.errors import EmonkError, InfraError, Unavailable
 from emonk.store.sqlite.file import BUSY_SECONDS, explain, identity, open_reader, open_writer, write_something
 from emonk.store.sqlite.writer import TransactionThread, Work
 
@@ -14,16 +14,12 @@ T = TypeVar("T")
 
 
 class SqliteFile:
-    """One file, its writing thread and its reading thread, shared by all who hold it in this process.
-
-    Attributes:
-        finds_costs_by_session: there is an index for that, as far as is known here.
-    """
+    """One file, its writing thread and its reading thread, shared by all who hold it in this process."""
 
     def __init__(self, path: Path, clock: Clock, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self.path = path
         self.clock = clock
-        self.finds_costs_by_session = False
+        self._done: set[Work[None]] = set()
         self._identity: tuple[int, int] | None = None
         self._write_failed = False
         self._writer = TransactionThread(
@@ -44,6 +40,15 @@ class SqliteFile:
     def read(self, work: Work[T]) -> asyncio.Future[T]:
         """Run a job that only reads; it sees every write that was answered before."""
         return self._reader.submit(work)
+
+    async def once(self, work: Work[None]) -> None:
+        """Run a job that only helps, unless it has run; where it cannot, it is tried again the next time."""
+        if work not in self._done:
+            try:
+                await self.write(work)
+            except InfraError:
+                return
+            self._done.add(work)
 
     async def ready(self) -> None:
         """Wait until the file is open and its schema current."""

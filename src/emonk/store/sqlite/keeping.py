@@ -55,18 +55,19 @@ class SqliteUsage(Holder):
 
     async def usage_rows(self, wanted: UsageFilter, *, limit: int = 100, before: str | None = None) -> list[UsageRow]:
         check_asked(wanted, before=before)
-        await self._ready_for(wanted)
+        await self._prepare(wanted)
         return await self._read(lambda connection: usage.rows(connection, wanted, limit, before))
 
     async def usage_totals(self, wanted: UsageFilter, *, by: Sequence[UsageGroup] = ()) -> list[UsageTotal]:
         check_asked(wanted, by)
-        await self._ready_for(wanted)
+        await self._prepare(wanted)
         return await self._read(lambda connection: usage.totals(connection, wanted, by))
 
-    async def _ready_for(self, wanted: UsageFilter) -> None:
-        if wanted.session_id is not None and not self._file.finds_costs_by_session:
-            await self._write(usage.index_sessions)
-            self._file.finds_costs_by_session = True
+    async def _prepare(self, wanted: UsageFilter) -> None:
+        """Have an index for who asks for a session; without one the answer is the same, and later."""
+        if wanted.session_id is not None:
+            self._open()
+            await self._file.once(usage.index_sessions)
 
 
 class SqliteMemories(Holder):

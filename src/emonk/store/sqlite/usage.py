@@ -28,6 +28,9 @@ _EVER = (-(1 << 63), (1 << 63) - 1)
 _NEAR = 1_000_000
 """Microseconds: a call starts so near to the time that its row's id tells, where both are of the same clock."""
 
+_SOON_INDEXED = 500_000
+"""Rows of which an index is made in about a second."""
+
 _BY_SESSION = "CREATE INDEX IF NOT EXISTS usage_by_session ON usage (session_id, started_at)"
 # A sum of whole numbers that does not fit is an error to SQLite, so the cost is summed in two parts.
 _PART = 1_000_000
@@ -68,8 +71,13 @@ def totals(connection: sqlite3.Connection, wanted: UsageFilter, by: Sequence[Usa
 
 
 def index_sessions(connection: sqlite3.Connection) -> None:
-    """Have the rows of a session found without a look at all others, from now on."""
-    connection.execute(_BY_SESSION)
+    """Have the rows of a session found without a look at all others, from now on.
+
+    Not where there are very many already: nobody could write meanwhile.
+    """
+    (rows,) = connection.execute("SELECT ifnull(max(number), 0) FROM usage").fetchone()
+    if rows <= _SOON_INDEXED:
+        connection.execute(_BY_SESSION)
 
 
 def _started_at(connection: sqlite3.Connection, row_id: str) -> int | None:
