@@ -26,6 +26,7 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's own clocks."""
 
+    # As they are, without a call around them: a turn asks for the time some twenty times.
     monotonic = staticmethod(time.monotonic)
     time = staticmethod(time.time)
 

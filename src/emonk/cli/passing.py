@@ -78,12 +78,14 @@ class Progress:
         self._show()
 
     def __enter__(self) -> Self:
-        self._ticks.start()
+        if not self._quiet:
+            self._ticks.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        self._ticks.join()
+        if not self._quiet:
+            self._ticks.join()
         self._line.clear()
 
     def _tick(self) -> None:

@@ -3,6 +3,8 @@
 It lives in a context variable: tasks inherit it, and leaving a context restores the one outside.
 """
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 
 from emonk.ids import trace_id as new_trace_id
@@ -10,24 +12,24 @@ from emonk.ids import trace_id as new_trace_id
 _current: ContextVar[str | None] = ContextVar("emonk_trace_id", default=None)
 
 
-class trace_context:  # noqa: N801 - it is used as a function is
-    """Work under a trace id: the given one, else a new one (32 hex digits, W3C Trace Context).
+@contextmanager
+def trace_context(trace_id: str | None = None) -> Generator[str]:
+    """Work under a trace id: the given one, else a new one (32 hex digits, W3C Trace Context)."""
+    token = begin(trace_id or new_trace_id())
+    try:
+        yield _current.get() or ""
+    finally:
+        end(token)
 
-    Entering gives the id. It can be entered once.
-    """
 
-    __slots__ = ("_token", "_trace_id")
-    _token: Token[str | None]
+def begin(trace_id: str) -> Token[str | None]:
+    """What `trace_context` does first, for what runs often; `end` takes what this gives."""
+    return _current.set(trace_id)
 
-    def __init__(self, trace_id: str | None = None) -> None:
-        self._trace_id = trace_id or new_trace_id()
 
-    def __enter__(self) -> str:
-        self._token = _current.set(self._trace_id)
-        return self._trace_id
-
-    def __exit__(self, *_: object) -> None:
-        _current.reset(self._token)
+def end(token: Token[str | None]) -> None:
+    """Be in the context again in which `begin` was called."""
+    _current.reset(token)
 
 
 def get_trace_id() -> str | None:

@@ -6,7 +6,7 @@ import msgspec
 
 from emonk.errors import InvalidConfig
 from emonk.resilience.attempts import RetryPolicy
-from emonk.resilience.bounds import above_zero
+from emonk.resilience.bounds import above_zero, number
 from emonk.resilience.breaker import CircuitBreaker
 from emonk.resilience.limit import ConcurrencyLimit
 from emonk.resilience.strategies import STRATEGIES
@@ -79,6 +79,8 @@ class ComponentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     breaker: BreakerSection | None = None
 
     def __post_init__(self) -> None:
+        number("first_delay", self.first_delay or 0.0)
+        number("max_delay", self.max_delay)
         self.policy("models")
         places = self.places("models")
         ConcurrencyLimit("check", at_once=places.at_once, queue=places.queue)

@@ -23,7 +23,7 @@ from emonk.runtime.setup import Setup
 
 _ZERO = Decimal(0)
 _NOTHING = Usage()
-_FREE: dict[str, str] = {}
+_NO_PRICE: dict[str, str] = {}
 
 
 class Entry(Protocol):
@@ -117,7 +117,7 @@ class Ledger:
         usage: Usage = _NOTHING,
         seconds: float = 0.0,
         error: str = "",
-        price: dict[str, str] = _FREE,
+        price: dict[str, str] = _NO_PRICE,
     ) -> UsageRow:
         """The row of a call as it stands."""
         item, session = self._item, self._item.session
@@ -238,7 +238,7 @@ class _Called:
         return self._ledger.row(self, "started", _ZERO if self._replayed else None)
 
     def answered(self, response: ModelResponse) -> Decimal | None:
-        ledger, usd, price = self._ledger, None, _FREE
+        ledger, usd, price = self._ledger, None, _NO_PRICE
         if self._replayed:
             usd = _ZERO
         elif (cost := ledger.cost(self.spec, response, self.started_at)) is not None:

@@ -8,9 +8,10 @@ from emonk.costs.account import Account
 from emonk.costs.spending import TurnBudget
 from emonk.errors import ConfigError, DeadlineExceeded, InfraError, InvalidConfig, MalformedOutput, kind_of
 from emonk.events import Event, InboxItem, ModelSaid, ToolReturned, TurnCancelled, TurnFinished, UserSaid
+from emonk.ids import trace_id as new_trace_id
 from emonk.messages import ToolCall, ToolMessage, ToolResult
 from emonk.models.protocol import Outcome
-from emonk.observe.trace import trace_context
+from emonk.observe import trace
 from emonk.records import Reply
 from emonk.routing.tries import TOOL_NOT_USED
 from emonk.runtime.ask import PricedResponse
@@ -97,13 +98,16 @@ class Turn:
             Postponed: the turn waits for a language model, and its lease was given back.
             asyncio.CancelledError: the turn was abandoned, and its lease given back.
         """
-        with trace_context(self._trace_id):
+        context = trace.begin(self._trace_id or new_trace_id())
+        try:
             try:
                 ending = await self._ending()
             except (asyncio.CancelledError, Postponed):
                 await self._journal.release()
                 raise
             return await self.finish(ending)
+        finally:
+            trace.end(context)
 
     async def finish(self, ending: Ending) -> Reply:
         """End the turn without running it further.

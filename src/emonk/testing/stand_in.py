@@ -28,6 +28,9 @@ class StandIn(ABC):
     root: ClassVar[str] = ""
     """What stands between the host and the paths of the API in a base URL."""
 
+    no_json: ClassVar[str]
+    """What the provider says of a body that is no JSON."""
+
     def __init__(self, script: Iterable[Answer] | Callable[[SeenRequest], Any], *, port: int = 0) -> None:
         """Answer from a list, or always by one function of the request.
 
@@ -42,9 +45,6 @@ class StandIn(ABC):
         self.requests: list[SeenRequest] = []
         self.refused: list[str] = []
         self._arrived = asyncio.Event()
-
-    no_json: ClassVar[str]
-    """What the provider says of a body that is no JSON."""
 
     @abstractmethod
     def turns_away(self, request: web.Request) -> Raw | None:

@@ -29,7 +29,7 @@ steps = st.lists(st.tuples(st.lists(messages, max_size=3), usages, answers), max
 
 
 @given(messages, families)
-def test_no_message_takes_more_than_at_most(message: Message, family: Family) -> None:
+def test_no_message_takes_more_than_its_bound(message: Message, family: Family) -> None:
     assert tokens_of_message(message, family) <= bounds(message, family)[1]
 
 

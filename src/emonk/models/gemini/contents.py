@@ -158,26 +158,22 @@ def _write_parts(parts: Sequence[AssistantPart]) -> list[Json]:
     """
     wire: list[Json] = []
     for part in parts:
-        if isinstance(part, Text) and part.signature is None:  # nearly every part
-            if part.text:
-                wire.append({"text": part.text})
-            continue
-        if isinstance(part, ToolCall):
+        if isinstance(part, Text):
+            if part.text or as_bytes(part.signature):
+                wire.append(_signed({"text": part.text}, part.signature))
+        elif isinstance(part, ToolCall):
             wire.append(_write_call(part))
-            continue
-        match part:
-            case Text(text, signature) if text or as_bytes(signature):
-                wire.append(_signed({"text": text}, signature))
-            case Thinking(text, signature) if text or as_bytes(signature):
-                wire.append(_signed({"text": text, "thought": True}, signature))
-            case Blob(mime_type, data, signature) if data and _is_read(kind := bare_type(part)):
+        elif isinstance(part, Thinking):
+            if part.text or as_bytes(part.signature):
+                wire.append(_signed({"text": part.text, "thought": True}, part.signature))
+        elif isinstance(part, Blob):
+            kind = bare_type(part)
+            if part.data and _is_read(kind):
                 # What stands beside the type may tell how to read a sound.
-                inline = {"mimeType": kind if kind in _IMAGES else mime_type, "data": data}
-                wire.append(_signed({"inlineData": inline}, signature))
-            case Foreign(provider, data) if provider == PROVIDER:
-                wire += _write_foreign(data)
-            case Text() | Thinking() | Foreign() | Blob():
-                continue
+                inline = {"mimeType": kind if kind in _IMAGES else part.mime_type, "data": part.data}
+                wire.append(_signed({"inlineData": inline}, part.signature))
+        elif part.provider == PROVIDER:
+            wire += _write_foreign(part.data)
     return wire
 
 
@@ -220,6 +216,6 @@ def _value(content: str) -> Any:
 
 
 def _signed(wire: Json, signature: Any) -> Json:
-    if as_bytes(signature):
+    if signature is not None and as_bytes(signature):
         wire["thoughtSignature"] = signature
     return wire
