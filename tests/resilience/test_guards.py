@@ -103,5 +103,6 @@ def test_a_retry_waits_as_long_as_others_were_told_meanwhile_and_is_not_spent() 
 
 @pytest.mark.parametrize("key", ["first_delay", "max_delay"])
 def test_a_delay_that_cannot_be_is_told_by_the_key_of_the_file(key: str) -> None:
+    make: Any = ComponentSection
     with pytest.raises(InvalidConfig, match=f"^{key} is -1"):
-        ComponentSection(**{key: -1.0})
+        make(**{key: -1.0})
