@@ -44,6 +44,8 @@ def messages_of(events: Sequence[Logged], shown: int | None = None) -> list[Mess
         events: the log, or what of it follows the latest summary's cutoff.
         shown: characters of a result beyond which it is shortened; None shows all of it.
     """
+    if len(events) == 1 and isinstance(first := events[0].event, UserSaid):  # as every session begins
+        return [user(first.parts)]
     summaries = [(logged.revision, logged.event) for logged in events if isinstance(logged.event, Summarised)]
     messages: list[Message] = []
     latest = _Latest(0, 0, 0)

@@ -21,7 +21,8 @@ _JOIN = "INSERT OR IGNORE INTO participants (user_id, session) VALUES (?, ?)"
 _JOINED = "UPDATE sessions SET participants = json_insert(participants, '$[#]', ?) WHERE number = ?"
 _STATE = """SELECT count(*), count(revision), (SELECT number FROM inbox WHERE session = ?1 AND message_id = ?2)
     FROM inbox WHERE session = ?1 AND reply IS NULL"""
-_PUT = "INSERT INTO inbox (session, message_id, user_id, accepted_at, event, revision) VALUES (?, ?, ?, ?, ?, ?)"
+_PUT = "INSERT INTO inbox (session, message_id, user_id, accepted_at, event) VALUES (?, ?, ?, ?, ?)"
+_PUT_TAKEN = "INSERT INTO inbox (session, message_id, user_id, accepted_at, revision) VALUES (?, ?, ?, ?, ?)"
 _NEXT = """SELECT number, message_id, user_id, accepted_at, event, revision FROM inbox
     WHERE session = ? AND reply IS NULL ORDER BY number LIMIT 1"""
 _TAKE = "UPDATE inbox SET event = NULL, revision = ? WHERE number = ?"
@@ -94,7 +95,7 @@ def _begin(
         _put(connection, number, kept, None)
         return Accepted("new"), None
     lease = Lease(session, owner, now + 1, now + LEASE_MICROSECONDS)
-    held = (_owner_encoder.encode(owner), lease.expires)
+    held = (bytearray(_owner_encoder.encode(owner)), lease.expires)
     values = (session.agent, session.session_id, now, 1, title_of(item.event), *held, item.user_id)
     number = _insert(connection, values)
     _put(connection, number, kept, 1)
@@ -110,8 +111,11 @@ def _insert(connection: sqlite3.Connection, values: tuple[object, ...]) -> int:
 
 
 def _put(connection: sqlite3.Connection, session: int, item: Next, revision: int | None) -> None:
-    event = item.event if revision is None else None
-    connection.execute(_PUT, (session, item.message_id, item.user_id, item.accepted_at, event, revision))
+    put = (session, item.message_id, item.user_id, item.accepted_at)
+    if revision is None:
+        connection.execute(_PUT, (*put, item.event))
+    else:
+        connection.execute(_PUT_TAKEN, (*put, revision))
 
 
 def _repeated(
