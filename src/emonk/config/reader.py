@@ -14,17 +14,18 @@ MAX_DEPTH = 32
 MAX_VALUES = 10_000
 """Values in a text, with everything that its aliases repeat."""
 
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# Patterns are compiled when they are first used: who imports emonk may never read a file.
+_UNPRINTABLE = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _CONSTANTS: dict[str, object] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-_NUMBERS: tuple[tuple[re.Pattern[str], Callable[[str], object]], ...] = (
-    (re.compile(r"[-+]?[0-9]{1,4000}"), int),
-    (re.compile(r"0o[0-7]{1,4000}|0x[0-9a-fA-F]{1,4000}"), lambda text: int(text, 0)),
-    (re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"), float),
-    (re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"), lambda text: float(text.replace(".", ""))),
+_NUMBERS: tuple[tuple[str, Callable[[str], object]], ...] = (
+    (r"[-+]?[0-9]{1,4000}", int),
+    (r"0o[0-7]{1,4000}|0x[0-9a-fA-F]{1,4000}", lambda text: int(text, 0)),
+    (r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", float),
+    (r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", lambda text: float(text.replace(".", ""))),
 )
 
 Keys = tuple[str | int, ...]
@@ -60,7 +61,7 @@ def read(text: str, name: str, *, first_line: int = 1, env: Mapping[str, str] | 
     Raises:
         InvalidConfig: it cannot be read, is empty, nested too deep, or holds too much.
     """
-    if found := _UNPRINTABLE.search(text):
+    if found := re.search(_UNPRINTABLE, text):
         line = text.count("\n", 0, found.start()) + first_line
         raise mistake(name, line, (), f"holds the character U+{ord(found[0]):04X}, which YAML does not allow")
     return _Reader(name, first_line, env).read(text)
@@ -188,6 +189,6 @@ def resolve(text: str) -> object:
     if text in _CONSTANTS:
         return _CONSTANTS[text]
     for pattern, convert in _NUMBERS:
-        if pattern.fullmatch(text):
+        if re.fullmatch(pattern, text):
             return convert(text)
     return text

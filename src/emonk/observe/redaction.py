@@ -6,10 +6,11 @@ from urllib.parse import quote, quote_plus
 
 STRUCK = "***"
 
+# Patterns, compiled when they are first used.
 _SHAPES = (
-    (re.compile(r"(?i)(\bhooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/)[^\s\"'<>]+"), r"\1" + STRUCK),
-    (re.compile(r"(?i)([?&](?:key|token|api_key|access_token|sig|signature)=)[^&#\s\"'<>]+"), r"\1" + STRUCK),
-    (re.compile(r"(://)[^/\s@\"'<>]{1,500}@"), r"\1" + STRUCK + "@"),
+    (r"(?i)(\bhooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/)[^\s\"'<>]+", r"\1" + STRUCK),
+    (r"(?i)([?&](?:key|token|api_key|access_token|sig|signature)=)[^&#\s\"'<>]+", r"\1" + STRUCK),
+    (r"(://)[^/\s@\"'<>]{1,500}@", r"\1" + STRUCK + "@"),
 )
 
 
@@ -30,7 +31,7 @@ class Redactor:
         for secret in self._known:
             text = text.replace(secret, STRUCK)
         for shape, instead in _SHAPES:
-            text = shape.sub(instead, text)
+            text = re.sub(shape, instead, text)
         return text
 
 

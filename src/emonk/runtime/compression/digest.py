@@ -15,11 +15,10 @@ _LINE = 160
 _TEXT = 20_000
 """Characters of one message that are looked at."""
 
-_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
-_DECISION = re.compile(
-    r"\b(decided|decision|agreed|will|must|should|prefer|always|never|instead|chosen|approved)\b", re.IGNORECASE
-)
-_IDENTIFIER = re.compile(
+# Patterns are compiled when they are first used: few conversations come to that.
+_SENTENCE = r"(?<=[.!?])\s+|\n+"
+_DECISION = r"(?i)\b(decided|decision|agreed|will|must|should|prefer|always|never|instead|chosen|approved)\b"
+_IDENTIFIER = (
     r"https?://\S+"
     r"|[\w.~-]*/[\w./-]*\w"  # a path
     r"|[A-Z][A-Z0-9]+-\d+|#\d+"  # a ticket
@@ -69,7 +68,7 @@ def _decisions(messages: Iterable[Message]) -> Iterator[str]:
         if isinstance(message, ToolMessage):
             continue
         sentences = _sentences(message.text)
-        found = [one for one in sentences if _DECISION.search(one)][:2]
+        found = [one for one in sentences if re.search(_DECISION, one)][:2]
         if not found and isinstance(message, AssistantMessage):
             found = sentences[:1]
         yield from map(_line, found)
@@ -100,11 +99,11 @@ def _named(messages: Iterable[Message]) -> Iterator[str]:
         texts = [one.content for one in message.results] if isinstance(message, ToolMessage) else [message.text]
         for text in texts:
             words = [word.strip(_AROUND) for word in set(text[:_TEXT].split()) if 3 < len(word) < 120]
-            yield from sorted(word for word in words if _IDENTIFIER.fullmatch(word))
+            yield from sorted(word for word in words if re.fullmatch(_IDENTIFIER, word))
 
 
 def _sentences(text: str) -> list[str]:
-    return [one for one in _SENTENCE.split(text[:_TEXT].strip()) if one.strip()]
+    return [one for one in re.split(_SENTENCE, text[:_TEXT].strip()) if one.strip()]
 
 
 def _line(text: str) -> str:
